@@ -1,0 +1,126 @@
+"""Fine-tuning speed: keras_bert's `fit` beside KerasHub's `fit` and a PyTorch loop.
+
+Everybody trains the same texts with AdamW (weight decay 0.01), clipping at global norm 1 and the
+dropout of the checkpoint, in batches of the same size, one epoch per measurement; the contenders
+take turns, each in a process of its own pinned to as many cores as it has threads. Example:
+
+    python benchmarks/finetune.py --minilm MINILM_FOLDER \
+        --short-texts datasets/banking77/train.csv --long-texts SQUAD_FOLDER \
+        --runs build/benchmarks/finetune.jsonl > finetune.md
+
+What counts: for keras_bert a whole `fit` (tokenising included; not its first one, which traces the
+graph), for PyTorch the whole loop (tokenising included), for KerasHub the time from the end of the
+first step of a `fit` to the end of its last, because it traces its preprocessing anew in every
+`fit`. KerasHub pads every text to one length, so that its steps are all alike and a part of the
+epoch tells its speed.
+"""
+
+import pathlib
+import sys
+from functools import partial
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "peers"))
+
+from measure import Records, interleaved, rates, times_ours
+from workload import drawn, parser, running
+
+NAMES = {"minilm": "MiniLM-L6", "bert_base": "BERT-base size"}
+KINDS = {"short": "BANKING77 questions", "long": "long texts"}
+
+# (batch size, steps, KerasHub's steps, KerasHub's steps with XLA)
+WORK = {
+    ("minilm", "short"): (32, 48, 12, 4),
+    ("minilm", "long"): (8, 40, 12, 4),
+    ("bert_base", "short"): (32, 12, 3, 2),
+    ("bert_base", "long"): (8, 10, 3, 2),
+}
+
+
+def entries(contenders: dict, model: str, kind: str, scale: float) -> dict:
+    """What is measured: name -> call."""
+    batch, steps, kerashub, kerashub_xla = WORK[model, kind]
+    steps = max(2, round(steps * scale))
+
+    def one(name, **how):
+        return partial(contenders[name].ask, "train", batch_size=batch, **how)
+
+    result = {"keras_bert": one("keras_bert", steps=steps)}
+    if "PyTorch" in contenders:
+        result["PyTorch"] = one("PyTorch", steps=steps)
+        result["PyTorch, grouped by length"] = one("PyTorch", order="grouped", steps=steps)
+    # One step more than is counted: the clock starts at the end of the first.
+    if "KerasHub" in contenders:
+        result["KerasHub"] = one("KerasHub", steps=min(steps, kerashub + 1))
+    if "KerasHub XLA" in contenders:
+        result["KerasHub XLA"] = one("KerasHub XLA", steps=min(steps, kerashub_xla + 1))
+    return result
+
+
+def measure_cell(model: str, kind: str, threads: int, records: Records, arguments) -> None:
+    """Measures a model on texts with a number of threads, unless that was done."""
+    batch, steps, *_ = WORK[model, kind]
+    cell = {"model": model, "texts": kind, "threads": threads, "batch": batch}
+    cell |= {"scale": arguments.scale}
+    if records.has(cell):
+        return
+    names = arguments.contenders or ["keras_bert", "PyTorch", "KerasHub", "KerasHub XLA"]
+    count = batch * max(2, round(steps * arguments.scale))
+    texts, targets = drawn(kind, count, arguments)
+    with running(names, model, threads, texts, targets, arguments) as (found, versions, lengths):
+        calls = entries(found, model, kind, arguments.scale)
+        records.add(
+            cell,
+            results=interleaved(calls, arguments.rounds, arguments.seconds),
+            tokens_per_text=sum(lengths) / len(lengths),
+            versions=versions,
+        )
+
+
+def table(record: dict) -> str:
+    """Markdown: one row per contender."""
+    lines = [
+        "| contender | texts/s | lowest to highest | tokens/s | ms/step | keras_bert is | rounds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    results, tokens = record["results"], record["tokens_per_text"]
+    for name, result in results.items():
+        median, lowest, highest = rates(result)
+        ratio = "" if name == "keras_bert" else f"{times_ours(results['keras_bert'], result):.2f} ×"
+        lines.append(
+            f"| {name} | {median:.1f} | {lowest:.1f} to {highest:.1f} | {median * tokens:.0f} "
+            f"| {1000 * record['cell']['batch'] / median:.0f} | {ratio} "
+            f"| {len(result['seconds'])} |"
+        )
+    return "\n".join(lines)
+
+
+def report(records: Records) -> str:
+    """All tables of the kept results."""
+    parts = [records.heading()]
+    for record in records.all.values():
+        cell = record["cell"]
+        fixed = record["versions"].get("KerasHub")
+        parts.append(
+            f"### {NAMES[cell['model']]}, {KINDS[cell['texts']]}, batch {cell['batch']}, "
+            f"{cell['threads']} thread{'s' * (cell['threads'] > 1)}\n\n"
+            f"{record['tokens_per_text']:.0f} tokens per text; "
+            + (f"KerasHub pads to {fixed['sequence_length']}" if fixed else "no KerasHub")
+            + (f" (its default here: {fixed['default_sequence_length']})" if fixed else "")
+        )
+        parts.append(table(record))
+    return "\n\n".join(parts)
+
+
+def main(argv=None) -> int:
+    arguments = parser(__doc__).parse_args(argv)
+    records = Records(arguments.runs)
+    for model in arguments.models or ["minilm"]:
+        for kind in arguments.texts:
+            for threads in arguments.threads:
+                measure_cell(model, kind, threads, records, arguments)
+    print(report(records))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

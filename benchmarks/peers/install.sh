@@ -1,0 +1,17 @@
+#!/bin/sh
+# Makes the peers' environments for the benchmarks: build/peers/torch and build/peers/kerashub.
+# Each has its own, because torch and TensorFlow cannot share a process and the peers' versions
+# are pinned apart from ours. Usage: benchmarks/peers/install.sh [FOLDER]; PYTHON picks the python.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+folder=${1:-$root/build/peers}
+python=${PYTHON:-python3}
+
+mkdir -p "$folder"
+[ -x "$folder/torch/bin/python" ] || "$python" -m venv "$folder/torch"
+"$folder/torch/bin/python" -m pip install -q "torch==2.13.0" "transformers==5.23.0"
+
+[ -x "$folder/kerashub/bin/python" ] || "$python" -m venv "$folder/kerashub"
+# KerasHub opens Hugging Face folders with safetensors, which it does not install by itself.
+"$folder/kerashub/bin/python" -m pip install -q \
+    "keras-hub==0.32.*" "tensorflow==2.20.*" "tensorflow-text==2.20.*" safetensors

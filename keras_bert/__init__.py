@@ -1,0 +1,65 @@
+"""keras_bert: BERT on Keras 3 and TensorFlow, from raw text to a served model.
+
+The public names, and nothing else::
+
+    import keras_bert as kb
+
+    model = kb.BertClassifier.from_pretrained("path/to/folder", labels=["bad", "good"])
+    model.fit([("I liked it", "good"), ("Never again", "bad")], epochs=3)
+    model.predict(["Quite nice"])
+    kb.export.saved_model(model, "saved_models/reviews")
+"""
+
+import importlib
+
+from keras_bert.environment import check_environment
+
+__version__ = "0.1.0"
+
+check_environment()
+
+#: Public name → the module that defines it.
+_EXPORTS = {
+    "AdamW": "keras_bert.training",
+    "BertClassifier": "keras_bert.models",
+    "BertEncoder": "keras_bert.models.encoder",
+    "CheckpointError": "keras_bert.checkpoints.report",
+    "EncoderConfig": "keras_bert.config",
+    "Preprocessor": "keras_bert.text",
+    "Tokenizer": "keras_bert.text",
+    "WordPieceTokenizer": "keras_bert.text",
+    "read_examples": "keras_bert.data.sources",
+}
+_MODULES = ("checkpoints", "data", "export", "layers", "metrics", "models", "text", "training")
+
+__all__ = [*_EXPORTS, *_MODULES, "__version__"]
+
+
+def __getattr__(name):
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(_EXPORTS[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"keras_bert.{name}")
+    else:
+        raise AttributeError(f"module 'keras_bert' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)
+
+
+def _register_saved_classes():
+    """Imports what ``keras.saving.load_model`` must find by name in a ``.keras`` file."""
+    import keras
+
+    if keras.config.backend() == "tensorflow":
+        for module in ("metrics", "models", "text", "training"):
+            importlib.import_module(f"keras_bert.{module}")
+    else:
+        # The encoder runs on other backends; whatever touches strings needs TensorFlow.
+        importlib.import_module("keras_bert.models.encoder")
+
+
+_register_saved_classes()

@@ -1,0 +1,85 @@
+"""Models that keras_bert itself saved: ``model.keras``."""
+
+from __future__ import annotations
+
+import functools
+import zipfile
+
+import keras
+
+from keras_bert.checkpoints.report import CheckpointError, LoadReport
+
+__all__ = ["KerasCheckpoint"]
+
+
+class KerasCheckpoint:
+    """A ``.keras`` file that holds a model with a BertEncoder inside.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CheckpointError: If the file is damaged or holds another kind of model.
+    """
+
+    def __init__(self, path: str):
+        self.path = path
+
+    @functools.cached_property
+    def model(self):
+        """The saved model, not compiled."""
+        from keras_bert.models.encoder import BertEncoder
+
+        try:
+            model = keras.saving.load_model(self.path, compile=False)
+        except (zipfile.BadZipFile, ValueError, KeyError, OSError, TypeError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise CheckpointError(f"{self.path} cannot be loaded: {reason}") from error
+        encoder = getattr(model, "encoder", model)
+        if not isinstance(encoder, BertEncoder):
+            raise CheckpointError(f"{self.path} holds a {type(model).__name__}, no BERT model.")
+        return model
+
+    @property
+    def encoder(self):
+        """The saved model's encoder."""
+        return getattr(self.model, "encoder", self.model)
+
+    @property
+    def config(self):
+        """The encoder's config."""
+        return self.encoder.config
+
+    @property
+    def labels(self) -> list[str] | None:
+        """The saved model's labels; None where it has none."""
+        return getattr(self.model, "labels", None)
+
+    def tokenizer(self):
+        """The saved model's tokenizer, or None for a bare encoder."""
+        preprocessor = getattr(self.model, "preprocessor", None)
+        return getattr(preprocessor, "tokenizer", None)
+
+    def load_encoder(self, encoder) -> LoadReport:
+        """Fills an encoder of this checkpoint's config."""
+        return self.load_classifier(encoder)
+
+    def load_classifier(self, encoder, head=None) -> LoadReport:
+        """Fills an encoder and, if given, a classification head of the same size."""
+        report = LoadReport(self.path)
+        pairs = [(encoder, self.encoder)] + ([(head, self.model.head)] if head is not None else [])
+        for ours, saved in pairs:
+            values = {_inner_path(v, saved): v for v in saved.weights}
+            for variable in ours.weights:
+                name = _inner_path(variable, ours)
+                if name not in values and name.startswith("pooler/"):
+                    report.fresh = ["pooler"]
+                    continue
+                variable.assign(values[name])
+                report.loaded.append(name)
+        return report
+
+
+def _inner_path(variable, owner):
+    """A variable's path below its model or layer, whose own name may differ."""
+    return variable.path.split(f"{owner.name}/", 1)[-1]

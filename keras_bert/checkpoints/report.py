@@ -1,0 +1,36 @@
+"""What became of every tensor of a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+
+__all__ = ["CheckpointError", "LoadReport"]
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is damaged, incomplete, or contradicts its own config."""
+
+
+@dataclasses.dataclass
+class LoadReport:
+    """What a read did with every tensor.
+
+    Attributes:
+        source: Folder or file that was read.
+        loaded: Names of the checkpoint's tensors that were used.
+        ignored: Name → reason, for the checkpoint's tensors that were not used.
+        fresh: Parts of the model that the checkpoint has no weights for; newly initialised.
+    """
+
+    source: str
+    loaded: list[str] = dataclasses.field(default_factory=list)
+    ignored: dict[str, str] = dataclasses.field(default_factory=dict)
+    fresh: list[str] = dataclasses.field(default_factory=list)
+
+    def __str__(self):
+        fresh = f"; newly initialised: {', '.join(self.fresh)}" if self.fresh else ""
+        ignored = "".join(f"\n  {name}: {reason}" for name, reason in self.ignored.items())
+        return (
+            f"{self.source}: {len(self.loaded)} tensors loaded, {len(self.ignored)} ignored"
+            f"{fresh}{ignored}"
+        )

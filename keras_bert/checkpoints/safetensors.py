@@ -1,0 +1,180 @@
+"""Reading safetensors files: a JSON header and raw tensors, one tensor in memory at a time."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+
+import ml_dtypes
+import numpy as np
+
+from keras_bert.checkpoints.report import CheckpointError
+
+__all__ = ["TensorFiles", "open_tensors"]
+
+#: Type names of the format (huggingface/safetensors, README "Format") and their NumPy types.
+DTYPES = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
+}
+
+#: The format's own bound on the header, so that a damaged length cannot ask for gigabytes.
+MOST_HEADER_BYTES = 100_000_000
+
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+class TensorFiles:
+    """The tensors of one or several safetensors files, by name.
+
+    Only headers are read on construction, and checked: types, shapes and places in the file.
+
+    Args:
+        paths: The files.
+
+    Raises:
+        CheckpointError: If a file is truncated, its header contradicts itself, or a tensor is
+            in two files.
+    """
+
+    def __init__(self, paths):
+        self._entries = {}
+        for path in paths:
+            for name, entry in _read_header(path).items():
+                if name in self._entries:
+                    raise CheckpointError(
+                        f"Tensor {name!r} is both in {self._entries[name][0]} and in {path}."
+                    )
+                self._entries[name] = (path, *entry)
+
+    def __iter__(self):
+        return iter(self._entries)
+
+    def __contains__(self, name):
+        return name in self._entries
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor, from the header alone."""
+        return self._entries[name][2]
+
+    def read(self, name: str) -> np.ndarray:
+        """Reads one tensor; floating types come back as float32."""
+        path, dtype, shape, start, size = self._entries[name]
+        with open(path, "rb") as file:
+            file.seek(start)
+            raw = file.read(size)
+        tensor = np.frombuffer(raw, dtype).reshape(shape)
+        floating = dtype.kind == "f" or dtype == ml_dtypes.bfloat16
+        return tensor.astype(np.float32, copy=False) if floating else tensor
+
+
+def open_tensors(folder: str) -> TensorFiles:
+    """Opens ``model.safetensors``, or the shards that its index names.
+
+    Raises:
+        FileNotFoundError: If the folder holds neither, with the way out where it holds weights
+            of another kind.
+        CheckpointError: If a file is damaged or the index points outside the folder.
+    """
+    single, index = os.path.join(folder, SINGLE), os.path.join(folder, INDEX)
+    if os.path.isfile(single):
+        return TensorFiles([single])
+    if os.path.isfile(index):
+        return _open_shards(folder, index)
+    pickled = [
+        name
+        for name in ("pytorch_model.bin", "tf_model.h5")
+        if os.path.isfile(os.path.join(folder, name))
+    ]
+    hint = ""
+    if pickled:
+        hint = (
+            f" It holds {pickled[0]}, which is not read here (a pickle can run code); load it once "
+            "with its own library and save it with safe_serialization=True."
+        )
+    raise FileNotFoundError(f"{folder} holds neither {SINGLE} nor {INDEX}.{hint}")
+
+
+def _open_shards(folder, index):
+    try:
+        with open(index, encoding="utf-8") as file:
+            weight_map = json.load(file)["weight_map"]
+        shards = sorted(set(weight_map.values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise CheckpointError(f"{index} is damaged: no readable weight_map ({error}).") from None
+    for shard in shards:
+        if not isinstance(shard, str) or shard != os.path.basename(shard) or shard in ("", ".."):
+            raise CheckpointError(f"{index} names the shard {shard!r}, outside its own folder.")
+        if not os.path.isfile(os.path.join(folder, shard)):
+            raise CheckpointError(f"{index} names the shard {shard}, which is not in {folder}.")
+    files = TensorFiles([os.path.join(folder, shard) for shard in shards])
+    missing = sorted(set(weight_map) - set(files))
+    if missing:
+        raise CheckpointError(f"{index} promises tensors that no shard holds: {_some(missing)}.")
+    return files
+
+
+def _read_header(path):
+    """{name: (dtype, shape, first byte in the file, bytes)} of one file, checked."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, MOST_HEADER_BYTES):
+            raise CheckpointError(
+                f"{path} is truncated or no safetensors file: {size} bytes, of which the header "
+                f"alone would be {length}."
+            )
+        try:
+            header = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_unique)
+        except ValueError as error:
+            raise CheckpointError(f"{path} has an unreadable header: {error}.") from None
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path} has an unreadable header: no JSON object.")
+    header.pop("__metadata__", None)
+    return {
+        name: _read_entry(path, name, entry, 8 + length, size) for name, entry in header.items()
+    }
+
+
+def _read_entry(path, name, entry, data_start, file_size):
+    try:
+        dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
+        start, end = entry["data_offsets"]
+        sound = all(isinstance(n, int) and n >= 0 for n in (*shape, start, end))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the entry of {name!r} is unreadable ({error!r}).") from None
+    if not sound or end - start != math.prod(shape) * dtype.itemsize:
+        raise CheckpointError(
+            f"{path}: {name!r} is said to have shape {list(shape)} of {entry['dtype']} in bytes "
+            f"{start} to {end}, which contradict each other."
+        )
+    if data_start + end > file_size:
+        raise CheckpointError(
+            f"{path} is truncated: {name!r} ends at byte {data_start + end}, the file has "
+            f"{file_size}."
+        )
+    return dtype, shape, data_start + start, end - start
+
+
+def _unique(pairs):
+    """A dict from JSON pairs; refuses a name that appears twice."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"named twice: {_some(twice)}")
+    return result
+
+
+def _some(names, most=5):
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more

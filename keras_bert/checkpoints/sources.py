@@ -1,0 +1,56 @@
+"""Where checkpoints come from: folders, ``.keras`` files and ``hf://`` ids."""
+
+from __future__ import annotations
+
+import os
+import re
+
+__all__ = ["resolve"]
+
+#: What is fetched of a repository on the Hub: never a pickle.
+HUB_FILES = ("*.json", "*.safetensors", "vocab.txt", "spiece.model", "merges.txt")
+
+
+def resolve(source: str) -> str:
+    """Returns the local path of a checkpoint; downloads it where ``source`` is ``hf://ORG/NAME``.
+
+    Args:
+        source: A folder, a ``.keras`` file, or ``hf://ORG/NAME`` with an optional ``@REVISION``.
+
+    Raises:
+        FileNotFoundError: If nothing is there.
+        ImportError: If ``hf://`` is asked for without the ``hub`` extra.
+        ConnectionError: If the Hub cannot be reached and the files are not cached.
+    """
+    source = os.fspath(source)
+    if source.startswith("hf://"):
+        return _download(source)
+    if os.path.exists(source):
+        return source
+    hint = ""
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+        hint = f" For the Hugging Face Hub write 'hf://{source}'."
+    raise FileNotFoundError(f"There is no checkpoint at {source!r}.{hint}")
+
+
+def _download(source):
+    match = re.fullmatch(r"hf://([\w.-]+(?:/[\w.-]+)?)(?:@([\w./-]+))?", source)
+    if not match:
+        raise ValueError(f"{source!r} is no id; expected 'hf://ORGANISATION/NAME[@REVISION]'.")
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise ImportError(
+            f"{source} needs the Hub client: pip install 'keras-bert-garden[hub]'."
+        ) from None
+    name, revision = match.groups()
+    try:
+        return huggingface_hub.snapshot_download(
+            name, revision=revision, allow_patterns=list(HUB_FILES)
+        )
+    except Exception as error:  # the client raises whatever its HTTP library does
+        raise ConnectionError(
+            f"{source} could not be downloaded and is not in the local cache "
+            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'offline'}). "
+            "Without a network give the path of a downloaded folder."
+        ) from error

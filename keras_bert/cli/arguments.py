@@ -1,0 +1,93 @@
+"""Arguments that several subcommands share, and the number types they are checked with."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from keras_bert.data.examples import Examples
+
+_MOST_SKIPPED = 5
+
+
+def add_model(parser, required: bool = True) -> None:
+    """Adds ``--model``, to a parser or a group of one."""
+    where = {"required": True} if required else {}
+    parser.add_argument(
+        "--model",
+        type=path,
+        metavar="MODEL",
+        help="trained model: a .keras file, or the folder that keras-bert train wrote",
+        **where,
+    )
+
+
+def add_columns(parser: argparse.ArgumentParser, with_labels: bool = True) -> None:
+    """Adds the options that say which columns of a data file are read."""
+    group = parser.add_argument_group(
+        "columns",
+        "Without these, columns with usual names are taken (text, sentence1 and sentence2,\n"
+        "review, …; label, category, intent, …). Where the file has no header line, give numbers,\n"
+        "1 for the first column.",
+    )
+    group.add_argument("--text-column", metavar="NAME", help="texts")
+    group.add_argument("--text-pair-column", metavar="NAME", help="second texts of pairs")
+    if with_labels:
+        group.add_argument("--label-column", metavar="NAME", help="labels")
+    group.add_argument(
+        "--skip-bad-rows",
+        action="store_true",
+        help="leave broken rows out and count them, instead of stopping at the first",
+    )
+
+
+def add_batch_size(parser) -> None:
+    """Adds ``--batch-size``, to a parser or a group of one."""
+    parser.add_argument(
+        "--batch-size", type=positive_int, default=32, metavar="N", help="texts per step (32)"
+    )
+
+
+def print_skipped(examples: Examples) -> None:
+    """Says on stderr which rows were left out and why; the first few of them."""
+    for row, reason in examples.skipped[:_MOST_SKIPPED]:
+        print(f"skipped {examples.path}, line {row}: {reason}", file=sys.stderr)
+    more = len(examples.skipped) - _MOST_SKIPPED
+    if more > 0:
+        print(f"skipped {more:,} more of {examples.path}", file=sys.stderr)
+
+
+def path(text: str) -> str:
+    """A path; an empty one, as of an unset shell variable, would mean the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
+
+
+def positive_int(text: str) -> int:
+    """A whole number from 1 on."""
+    return _number(text, int, lambda number: number >= 1, "a whole number from 1 on")
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 to 2**32 - 1, which is what NumPy takes as a seed."""
+    return _number(text, int, lambda number: 0 <= number < 2**32, "a number from 0 to 2**32 - 1")
+
+
+def positive_float(text: str) -> float:
+    """A finite number above 0."""
+    return _number(text, float, lambda number: 0 < number < float("inf"), "a number above 0")
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1."""
+    return _number(text, float, lambda number: 0 <= number <= 1, "a number from 0 to 1")
+
+
+def _number(text: str, kind: type, is_fine: Callable, expected: str):
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    if number is None or not is_fine(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
+    return number

@@ -1,0 +1,37 @@
+"""Writes files that are either complete or not there."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def complete_file(path: Path) -> Iterator[Path]:
+    """Gives a temporary path to write to and moves it over ``path`` once that has worked.
+
+    An existing ``path`` stays as it is until the very end, whatever goes wrong meanwhile.
+
+    Args:
+        path: The file to be written. The temporary file lies in the same folder, has the same
+            suffix and is removed on failure.
+
+    Raises:
+        OSError: If ``path`` is a folder, or its folder does not exist.
+
+    Example:
+        >>> with complete_file(Path("numbers.txt")) as temporary:          # doctest: +SKIP
+        ...     temporary.write_text("1 2 3")
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write {path}: it is a folder")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,57 @@
+"""``keras-bert export``: writes a trained model as a SavedModel that takes raw text."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from keras_bert.cli import arguments
+from keras_bert.cli.trained_model import load_model
+
+_DESCRIPTION = """\
+Writes a trained model as a SavedModel that takes raw text: saved_models/NAME/1, the next time
+saved_models/NAME/2. A fresh process that knows nothing of keras_bert then gives the same answers
+as the model, or nothing is written."""
+_EXAMPLE = """\
+Example:
+  keras-bert export --model runs/cards --output saved_models/cards
+  keras-bert predict --saved-model saved_models/cards "My card has not arrived" """.rstrip()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``keras-bert export``."""
+    parser.description, parser.epilog = _DESCRIPTION, _EXAMPLE
+    arguments.add_model(parser)
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=arguments.path,
+        metavar="FOLDER",
+        help="folder of the versions, saved_models/NAME",
+    )
+    parser.add_argument(
+        "--no-verify", action="store_true", help="do not ask what was written in a fresh process"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exports; returns the exit code."""
+    model = load_model(args.model)
+    from keras_bert import export
+    from keras_bert.export.ask import METADATA
+
+    path = export.saved_model(model, args.output, verify=not args.no_verify)
+    print(f"wrote {path}")
+    record = json.loads((Path(path) / METADATA).read_text(encoding="utf-8"))
+    for check in record["checks"]:
+        print(f"verified: {_in_words(check)}")
+    if not record["checks"]:
+        print("not verified")
+    return 0
+
+
+def _in_words(check: Mapping) -> str:
+    return (
+        f"{check['check']} ({check['texts']} texts, largest difference "
+        f"{check['max_difference']:.1g}, {check['tolerance']:.0g} allowed)"
+    )

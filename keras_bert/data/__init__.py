@@ -1,0 +1,5 @@
+"""Examples from files, and batches of them."""
+
+from keras_bert.data.sources import Examples, SourceError, read_examples, read_texts
+
+__all__ = ["Examples", "SourceError", "read_examples", "read_texts"]

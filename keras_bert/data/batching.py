@@ -1,0 +1,139 @@
+"""Texts to batches of ids: tokenised once, cut by length, padded to the longest of the batch."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["TokenizedTexts", "TruncationWarning", "length_grouped_batches", "sorted_batches"]
+
+#: Batches whose examples are sorted together in training. Larger pools pad less and shuffle
+#: less; 50 leaves under 3 % padding on short questions at batch size 32.
+POOL = 50
+
+#: Texts per call of the tokenizer, which runs on one core whatever the batch.
+TOKENIZER_CHUNK = 1024
+
+
+class TruncationWarning(UserWarning):
+    """Texts were longer than the model takes and have been cut."""
+
+
+class TokenizedTexts:
+    """Texts as piece ids, packed and padded batch by batch.
+
+    Args:
+        preprocessor: The ``Preprocessor`` of the model.
+        texts: A list of strings, or of (text, text) pairs.
+
+    Attributes:
+        lengths: (texts,) int32: ids per text after packing, special tokens included.
+
+    Example:
+        >>> tokens = TokenizedTexts(model.preprocessor, ["How are you?", "Fine."])
+        >>> tokens.batch([0, 1])["input_word_ids"].shape
+        TensorShape([2, 6])
+    """
+
+    def __init__(self, preprocessor, texts):
+        self._preprocessor = preprocessor
+        pairs = bool(texts) and isinstance(texts[0], tuple | list)
+        sides = list(zip(*texts, strict=True)) if pairs else [texts]
+        self._sides = [self._tokenize(list(side)) for side in sides]
+        pieces = sum(side.row_lengths().numpy() for side in self._sides)
+        whole = pieces + len(sides) + 1
+        self.lengths = np.minimum(whole, preprocessor.seq_length).astype(np.int32)
+        self._warn_of_cuts(whole)
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def batch(self, rows) -> dict[str, tf.Tensor]:
+        """Packs some of the texts, padded to the longest of them.
+
+        Args:
+            rows: (batch,) int, numbers of the texts.
+
+        Returns:
+            ``input_word_ids``, ``input_mask``, ``input_type_ids``, each (batch, seq) int32.
+        """
+        return self._preprocessor.pack(*(tf.gather(side, rows) for side in self._sides))
+
+    def dataset(self, batches, labels=None) -> tf.data.Dataset:
+        """A dataset of packed batches, one per array of row numbers.
+
+        Args:
+            batches: A function that returns the arrays of one pass; called anew for each pass.
+            labels: (texts,) array, or None.
+
+        Returns:
+            Elements ``ids`` or ``(ids, labels)``, with known cardinality.
+        """
+        count = len(batches())
+        rows = tf.data.Dataset.from_generator(
+            lambda: iter(batches()), output_signature=tf.TensorSpec((None,), tf.int64)
+        )
+        rows = rows.apply(tf.data.experimental.assert_cardinality(count))
+        if labels is None:
+            return rows.map(self.batch).prefetch(2)
+        labels = tf.constant(labels)
+        return rows.map(lambda r: (self.batch(r), tf.gather(labels, r))).prefetch(2)
+
+    def _tokenize(self, texts):
+        tokenize = self._preprocessor.tokenizer.tokenize
+        chunks = [
+            tokenize(tf.constant(texts[i : i + TOKENIZER_CHUNK]))
+            for i in range(0, len(texts), TOKENIZER_CHUNK)
+        ]
+        return chunks[0] if len(chunks) == 1 else tf.concat(chunks, axis=0)
+
+    def _warn_of_cuts(self, whole):
+        cut = int((whole > self._preprocessor.seq_length).sum())
+        if cut:
+            warnings.warn(
+                f"{cut} of {len(whole)} texts are longer than seq_length="
+                f"{self._preprocessor.seq_length} tokens and were cut; the longest has "
+                f"{int(whole.max())}.",
+                TruncationWarning,
+                stacklevel=4,
+            )
+
+
+def length_grouped_batches(lengths, batch_size: int, seed: int) -> list[np.ndarray]:
+    """Random batches of texts of similar length, a pure function of its arguments.
+
+    The texts are shuffled, cut into pools of 50 batches, each pool is sorted by length and cut
+    into batches, and the batches are shuffled. Every text comes exactly once.
+
+    Args:
+        lengths: (texts,) int, ids per text.
+        batch_size: Texts per batch; the last batch of all may be smaller.
+        seed: Decides the order.
+
+    Returns:
+        Arrays of row numbers, int64.
+
+    Example:
+        >>> sorted(map(len, length_grouped_batches([5, 3, 9], batch_size=2, seed=0)))
+        [1, 2]
+    """
+    random = np.random.default_rng(seed)
+    lengths = np.asarray(lengths)
+    order = random.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), POOL * batch_size):
+        pool = order[start : start + POOL * batch_size]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def sorted_batches(lengths, batch_size: int) -> list[np.ndarray]:
+    """All texts in batches by falling length: least padding, and memory peaks at the start.
+
+    Args and result: as ``length_grouped_batches``, without a seed.
+    """
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]

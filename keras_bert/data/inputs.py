@@ -1,0 +1,114 @@
+"""What users hand to ``fit``, ``evaluate`` and ``predict``: telling it apart and checking it."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+import tensorflow as tf
+
+from keras_bert.data.examples import Examples, shown
+
+__all__ = ["is_texts", "labelled_texts", "read_texts_argument"]
+
+FORMS = (
+    "Expected texts (a list of strings, or of (text, text) pairs) with their labels, a list of "
+    "(text, label) or ((text, text), label), Examples, or a tf.data.Dataset of (text, label)."
+)
+
+
+def is_texts(x) -> bool:
+    """Whether ``x`` holds strings for the Preprocessor, rather than ids for the encoder."""
+    if isinstance(x, tf.data.Dataset):
+        specs = tf.nest.flatten(x.element_spec)
+        return bool(specs) and getattr(specs[0], "dtype", None) == tf.string
+    if isinstance(x, tf.Tensor):
+        return x.dtype == tf.string
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind in "OSU"
+    return isinstance(x, str | bytes | list | tuple | Examples) or _is_series(x)
+
+
+def labelled_texts(x, y=None) -> tuple[list, list]:
+    """Returns texts and labels of the accepted forms.
+
+    Args:
+        x: Texts, with their labels in ``y``; or items of (text, label); or ``Examples``.
+        y: Labels.
+
+    Raises:
+        TypeError: If something is no text; the message names its place.
+        ValueError: If there is nothing, or not one label per text.
+    """
+    if isinstance(x, Examples):
+        if x.labels is None:
+            raise ValueError(f"{x.path} has no label column.")
+        texts, labels = x.texts, x.labels
+    elif y is not None:
+        texts, labels = _as_list(x), _as_list(y)
+    else:
+        texts, labels = _split_items(_as_list(x))
+    if len(texts) != len(labels):
+        raise ValueError(f"Received {len(texts)} texts and {len(labels)} labels.")
+    return read_texts_argument(texts), labels
+
+
+def read_texts_argument(texts) -> list:
+    """Checks texts or pairs: all of one kind, all strings. Returns them as a list.
+
+    Raises:
+        TypeError: If an item is no text; the message names its place and what it is.
+        ValueError: If there is no text at all.
+    """
+    if isinstance(texts, str | bytes):
+        raise TypeError(
+            f"Expected a list of texts; received one text, {shown(texts)}. Write [text]."
+        )
+    texts = texts.texts if isinstance(texts, Examples) else _as_list(texts)
+    if not texts:
+        raise ValueError("Received no texts.")
+    pairs = _is_pair(texts[0])
+    for i, item in enumerate(texts):
+        if _is_pair(item) != pairs:
+            raise TypeError(f"texts[{i}] is {_kind(item)}, while texts[0] is {_kind(texts[0])}.")
+        for part in item if pairs else (item,):
+            if not isinstance(part, str | bytes):
+                raise TypeError(
+                    f"texts[{i}] is {shown(item)} of type {type(item).__name__}; expected a "
+                    "string, or a (text, text) pair."
+                )
+    return texts
+
+
+def _split_items(items):
+    for i, item in enumerate(items):
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise TypeError(f"Item {i} is {shown(item)}, no (text, label). {FORMS}")
+    return [text for text, _ in items], [label for _, label in items]
+
+
+def _as_list(values):
+    if isinstance(values, tf.Tensor):
+        values = values.numpy()
+    if isinstance(values, np.ndarray) or _is_series(values):
+        return values.tolist()
+    if isinstance(values, list | tuple):
+        return list(values)
+    raise TypeError(f"Received {type(values).__name__}. {FORMS}")
+
+
+def _is_series(x):
+    """A pandas column or anything that looks like one."""
+    return hasattr(x, "tolist") and hasattr(x, "iloc")
+
+
+def _is_pair(item):
+    return isinstance(item, tuple | list) and len(item) == 2
+
+
+def _kind(item):
+    if _is_pair(item):
+        return "a pair"
+    if isinstance(item, numbers.Number) or item is None:
+        return f"{item!r}, no text"
+    return "a single text" if isinstance(item, str | bytes) else f"a {type(item).__name__}"

@@ -1,0 +1,216 @@
+"""BertClassifier: one label per text or pair of texts."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_bert.layers.heads import ClassificationHead
+from keras_bert.metrics.classification import MacroF1
+from keras_bert.models.encoder import BertEncoder
+from keras_bert.models.task import TaskModel
+
+__all__ = ["BertClassifier"]
+
+
+@keras.saving.register_keras_serializable("keras_bert")
+class BertClassifier(TaskModel):
+    """Assigns one of several labels to a text or a pair of texts.
+
+    The head is BERT's: dropout and a linear layer over ``pooled_output``.
+
+    Args:
+        encoder: A ``BertEncoder`` with a pooler.
+        preprocessor: A ``Preprocessor``.
+        labels: Names of the labels, in the order of the logits; two at least, no name twice.
+        **kwargs: See ``TaskModel``.
+
+    Call: a dict of ids as ``BertEncoder`` takes → logits (batch, labels) float32.
+
+    Answers: ``label`` (name), ``probability`` of that label, ``probabilities`` of all labels in
+    the order of ``labels``.
+
+    Raises:
+        ValueError: On fewer than two labels, a label twice, or an encoder without pooler.
+
+    Source: section 4.1 of Devlin et al. 2018; google-research/bert ``run_classifier.py``.
+
+    Example:
+        >>> import keras_bert as kb
+        >>> model = kb.BertClassifier.from_pretrained("minilm", labels=["bad", "good"])
+        >>> model.fit([("I liked it", "good"), ("Never again", "bad")], epochs=3)
+        >>> model.predict(["Quite nice"])[0]["label"]
+        'good'
+    """
+
+    def __init__(self, encoder, preprocessor, labels, **kwargs):
+        super().__init__(encoder, preprocessor, **kwargs)
+        self.labels = _check_labels(labels)
+        config = encoder.config
+        if not config.use_pooler:
+            raise ValueError(
+                "BertClassifier reads the encoder's pooled_output, and this encoder has no "
+                "pooler. Build it with use_pooler=True."
+            )
+        self.head = ClassificationHead(
+            len(self.labels), config.head_dropout_rate, config.initializer_range, name="head"
+        )
+        self.head.build((None, config.hidden_size))
+        self.built = True
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str, labels=None, seq_length: int | None = None, **kwargs
+    ) -> BertClassifier:
+        """Loads a pretrained encoder, and the head where the checkpoint has one that fits.
+
+        Args:
+            folder: A Hugging Face folder, a folder or ``.keras`` file written by keras_bert, or
+                ``hf://ORG/NAME``.
+            labels: Names of the labels. Default: those of the checkpoint's head. A head is
+                loaded if its labels are these, or if it has as many without names.
+            seq_length: Longest input in tokens; default: what the checkpoint allows.
+            **kwargs: Passed to the encoder, such as ``dtype="mixed_bfloat16"``.
+
+        Returns:
+            A compiled model. ``model.load_report`` says what became of every tensor.
+
+        Raises:
+            FileNotFoundError: If there is no checkpoint or no vocabulary.
+            CheckpointError: If weights are missing, unknown, damaged or of the wrong shape.
+            ValueError: If there are no labels, or the vocabulary does not fit the weights.
+        """
+        # Upwards on purpose: see EncoderConfig.from_pretrained.
+        from keras_bert.checkpoints import open_checkpoint
+        from keras_bert.text import Preprocessor
+
+        checkpoint = open_checkpoint(folder)
+        found = checkpoint.labels
+        if labels is None and found is None:
+            raise ValueError(
+                f"{folder} has no classification head, so that it has no labels either: give "
+                "labels=[...], the names of your labels."
+            )
+        labels = _check_labels(found if labels is None else labels)
+        preprocessor = Preprocessor(
+            checkpoint.tokenizer(),
+            seq_length=seq_length or checkpoint.config.max_position_embeddings,
+        )
+        config = dataclasses.replace(checkpoint.config, use_pooler=True)
+        model = cls(BertEncoder(config, **kwargs), preprocessor, labels)
+        head_fits = found is not None and _same_head(found, labels)
+        model.load_report = checkpoint.load_classifier(
+            model.encoder, model.head if head_fits else None
+        )
+        model.head_is_fresh = not head_fits
+        if not head_fits:
+            model.load_report.fresh.append("head")
+        model.compile()
+        return model
+
+    def call(self, inputs, training=None):
+        """Ids → logits (batch, labels) float32."""
+        outputs = self.encoder(inputs, training=training, first_token_only=True)
+        return self.head(outputs["pooled_output"], training=training)
+
+    def answers(self, outputs):
+        """Logits → label names and probabilities."""
+        probabilities = tf.nn.softmax(tf.cast(outputs, tf.float32))
+        best = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+        return {
+            "label": tf.gather(tf.constant(self.labels), best),
+            "probability": tf.reduce_max(probabilities, axis=-1),
+            "probabilities": probabilities,
+        }
+
+    def read_answer(self, answer):
+        """Python values: the label as str, its probability as float."""
+        return {
+            "label": answer["label"].decode("utf-8"),
+            "probability": float(answer["probability"]),
+            "probabilities": answer["probabilities"],
+        }
+
+    def targets(self, labels):
+        """Label names, or numbers from 0, → (batch,) int32.
+
+        Raises:
+            ValueError: On an unknown label; the message names it and its place.
+        """
+        numbers = {name: i for i, name in enumerate(self.labels)}
+        targets = np.empty(len(labels), np.int32)
+        for i, label in enumerate(labels):
+            name = label.decode("utf-8", "replace") if isinstance(label, bytes) else label
+            number = numbers.get(name if isinstance(name, str) else str(name))
+            if number is None and _is_number_of(name, self.labels):
+                number = int(name)
+            if number is None:
+                raise ValueError(
+                    f"Example {i} has the unknown label {label!r}; the model knows "
+                    f"{', '.join(self.labels[:8])}{', ...' if len(self.labels) > 8 else ''}."
+                )
+            targets[i] = number
+        return targets
+
+    def graph_targets(self, labels):
+        """``targets`` in a ``tf.data`` pipeline; an unknown name is an error there too."""
+        if labels.dtype != tf.string:
+            number = tf.cast(labels, tf.int32)
+            known = tf.reduce_all((number >= 0) & (number < len(self.labels)))
+            message = f"A label is outside 0 to {len(self.labels) - 1}."
+        else:
+            table = tf.lookup.StaticHashTable(
+                tf.lookup.KeyValueTensorInitializer(
+                    tf.constant(self.labels), tf.range(len(self.labels))
+                ),
+                default_value=-1,
+            )
+            number = table.lookup(labels)
+            known = tf.reduce_all(number >= 0)
+            message = "A label is unknown to the model."
+        with tf.control_dependencies([tf.debugging.Assert(known, [message, labels])]):
+            return tf.identity(number)
+
+    def default_loss(self):
+        """Cross entropy over the logits."""
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def default_metrics(self):
+        """Accuracy and macro-F1."""
+        return [
+            keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+            MacroF1(len(self.labels)),
+        ]
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "labels": list(self.labels)}
+
+
+def _check_labels(labels):
+    if isinstance(labels, str | bytes):
+        raise TypeError(f"labels is a list of names; received {labels!r}.")
+    labels = [str(label) for label in labels]
+    if len(labels) < 2:
+        raise ValueError(
+            f"A classifier needs two labels at least; received {labels!r}. With one label there "
+            "is nothing to decide."
+        )
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ValueError(f"Label(s) named twice: {', '.join(twice)}.")
+    return labels
+
+
+def _same_head(found, labels):
+    """Whether a checkpoint's head gives these labels: same names, or as many without names."""
+    generic = all(name == f"LABEL_{i}" for i, name in enumerate(found))
+    return found == labels or (generic and len(found) == len(labels))
+
+
+def _is_number_of(label, labels):
+    whole = isinstance(label, int | np.integer) and not isinstance(label, bool)
+    return whole and 0 <= label < len(labels)

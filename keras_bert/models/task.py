@@ -1,0 +1,430 @@
+"""TaskModel: what all task models share. Text in, the task's answers out."""
+
+from __future__ import annotations
+
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_bert.data.batching import TokenizedTexts, length_grouped_batches, sorted_batches
+from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
+
+__all__ = ["TaskModel", "UntrainedHeadWarning"]
+
+INPUT_SIGNATURE = {
+    name: tf.TensorSpec((None, None), tf.int32, name=name)
+    for name in ("input_word_ids", "input_mask", "input_type_ids")
+}
+
+
+class UntrainedHeadWarning(UserWarning):
+    """A task head answers that was neither loaded nor trained: its answers are random."""
+
+
+class TaskModel(keras.Model):
+    """An encoder, a head and a preprocessor, trained and asked in text.
+
+    A task says what its labels and answers are by five methods: ``call`` (ids → raw outputs),
+    ``answers`` (raw outputs → named tensors, in the graph), ``targets`` (labels → numbers),
+    ``default_loss`` and ``default_metrics``.
+
+    Args:
+        encoder: A ``BertEncoder``.
+        preprocessor: A ``Preprocessor`` whose vocabulary fits the encoder.
+        takes_pairs: Whether an example is a pair of texts. ``fit`` sets it from its data.
+        head_is_fresh: Whether the head was neither loaded nor trained yet.
+
+    Raises:
+        ValueError: If the vocabulary or the sequence length does not fit the encoder.
+    """
+
+    def __init__(self, encoder, preprocessor, takes_pairs=False, head_is_fresh=True, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.preprocessor = preprocessor
+        self.takes_pairs = takes_pairs
+        self.head_is_fresh = head_is_fresh
+        self._answer_function = None
+        _check_fit(encoder.config, preprocessor)
+
+    # What a task defines.
+
+    def answers(self, outputs) -> dict[str, tf.Tensor]:
+        """Turns raw outputs into the task's answers: named tensors, first axis the batch."""
+        raise NotImplementedError
+
+    def targets(self, labels) -> np.ndarray:
+        """Turns labels as users write them into the numbers that the loss takes."""
+        raise NotImplementedError
+
+    def default_loss(self):
+        """Returns the task's loss."""
+        raise NotImplementedError
+
+    def default_metrics(self) -> list:
+        """Returns the task's metrics, new objects."""
+        raise NotImplementedError
+
+    def read_answer(self, answer: dict) -> dict:
+        """Turns one text's answer, as NumPy values, into Python values."""
+        return answer
+
+    # Training.
+
+    def compile(
+        self,
+        optimizer=None,
+        loss=None,
+        metrics=None,
+        learning_rate=5e-5,
+        warmup=0.1,
+        jit_compile="auto",
+        **kwargs,
+    ):
+        """Sets optimiser, loss and metrics; what is left out gets the task's defaults.
+
+        Args:
+            optimizer: Default: ``AdamW`` with warm-up and linear decay over the run that
+                ``fit`` is asked for, weight decay 0.01 and clipping at global norm 1.
+            loss: Default: the task's loss.
+            metrics: Default: the task's metrics.
+            learning_rate: Peak learning rate of the default optimiser.
+            warmup: Share of the steps spent in warm-up by the default optimiser.
+            jit_compile: Whether the training step is compiled by XLA. "auto": on a single GPU
+                only. On CPU, oneDNN's fused kernels are as fast, and XLA would compile anew for
+                every length.
+            **kwargs: Passed to ``keras.Model.compile``.
+        """
+        # Upwards on purpose: a task model comes compiled, and what it is compiled with belongs
+        # to training.
+        from keras_bert.training import AdamW, WarmupLinearDecay
+
+        if optimizer is None:
+            optimizer = AdamW(WarmupLinearDecay(learning_rate, warmup=warmup))
+        if jit_compile == "auto":
+            jit_compile = len(tf.config.list_physical_devices("GPU")) == 1
+        super().compile(
+            optimizer=optimizer,
+            loss=self.default_loss() if loss is None else loss,
+            metrics=self.default_metrics() if metrics is None else metrics,
+            jit_compile=jit_compile,
+            **kwargs,
+        )
+
+    def get_compile_config(self):
+        """What ``compile`` was called with, for saving."""
+        return self._compile_config.serialize() if self.compiled else None
+
+    def compile_from_config(self, config):
+        """Compiles as a saved model was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, *, batch_size=None, epochs=1, validation_data=None, **kwargs):
+        """Trains on text.
+
+        Args:
+            x: Texts (strings or (text, text) pairs) with labels in ``y``; or a list of
+                (text, label) or ((text, text), label); or ``Examples``; or a
+                ``tf.data.Dataset`` of (text, label), batched or not. Anything else goes to
+                ``keras.Model.fit`` as it is.
+            y: Labels, where ``x`` holds texts alone.
+            batch_size: Texts per step; default 32.
+            epochs: Passes over the data.
+            validation_data: Like ``x``, or a pair (texts, labels).
+            **kwargs: Passed to ``keras.Model.fit``.
+
+        Returns:
+            The ``keras.callbacks.History``.
+
+        An interrupt (Ctrl-C) leaves the model with the weights of the best epoch so far by
+        validation loss, or the latest without validation data, and is raised again.
+
+        Raises:
+            TypeError: If something is no text; the message names its place.
+            ValueError: On an unknown label, a label missing, or no data.
+        """
+        if not self.compiled:
+            self.compile()
+        # Here, because XLA cannot create variables while it compiles the first step.
+        self.optimizer.build(self.trainable_variables)
+        if is_texts(x):
+            x, y, batch_size = self._training_dataset(x, y, batch_size or 32), None, None
+            kwargs["shuffle"] = False  # the dataset does, by length
+        self._start_schedule(x, batch_size or 32, epochs, kwargs)
+        if validation_data is not None:
+            validation_data = self._evaluation_dataset(
+                *_split_validation(validation_data), kwargs.get("validation_batch_size")
+            )
+        keeper = _BestWeights()
+        callbacks = [*_as_callbacks(kwargs.pop("callbacks", None)), _MarkTrained(), keeper]
+        try:
+            return super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                validation_data=validation_data,
+                callbacks=callbacks,
+                **kwargs,
+            )
+        except KeyboardInterrupt:
+            keeper.restore()
+            raise
+
+    def train_step(self, data):
+        """One step, only once the batch is there."""
+        # A dataset that ends without having said when would otherwise take one more optimiser
+        # step before its end is noticed.
+        batch = [part for part in tf.nest.flatten(data) if tf.is_tensor(part)]
+        with tf.control_dependencies(batch):
+            return super().train_step(data)
+
+    def evaluate(self, x=None, y=None, *, batch_size=None, return_dict=True, **kwargs):
+        """Scores the model on labelled text.
+
+        Args:
+            x: As in ``fit``.
+            y: As in ``fit``.
+            batch_size: Texts per step; default 32.
+            return_dict: Whether scores come by name; False gives Keras' list.
+            **kwargs: Passed to ``keras.Model.evaluate``.
+
+        Returns:
+            ``{"loss": ..., ...}`` with one entry per metric.
+        """
+        if not self.compiled:
+            self.compile()
+        # fit evaluates through here too, with a dataset that is ready.
+        if is_texts(x):
+            self._warn_of_fresh_head("evaluate")
+            x, y, batch_size = self._evaluation_dataset(x, y, batch_size), None, None
+        return super().evaluate(x, y, batch_size=batch_size, return_dict=return_dict, **kwargs)
+
+    # Answers.
+
+    def predict(self, x, batch_size=None, **kwargs):
+        """Answers texts.
+
+        Args:
+            x: A list of texts or (text, text) pairs, or a ``tf.data.Dataset`` of strings.
+                Anything else goes to ``keras.Model.predict`` and gives raw outputs.
+            batch_size: Texts per step; default 32.
+            **kwargs: Passed to ``keras.Model.predict`` for inputs other than text.
+
+        Returns:
+            One dict per text, in the order given. Its entries are the task's.
+
+        Raises:
+            TypeError: If something is no text; the message names its place.
+            ValueError: If there is no text.
+        """
+        self._warn_of_fresh_head("predict")
+        if not is_texts(x):
+            return super().predict(x, batch_size=batch_size, **kwargs)
+        if isinstance(x, tf.data.Dataset):
+            x = _strings_of(x)
+        texts = read_texts_argument(x)
+        tokens = TokenizedTexts(self.preprocessor, texts)
+        results = [None] * len(texts)
+        function = self._graph_answers()
+        for rows in sorted_batches(tokens.lengths, batch_size or 32):
+            answers = {name: v.numpy() for name, v in function(tokens.batch(rows)).items()}
+            for i, row in enumerate(rows):
+                results[row] = self.read_answer({name: v[i] for name, v in answers.items()})
+        return results
+
+    def _graph_answers(self):
+        """The function ids → answers, traced once for all shapes."""
+        if self._answer_function is None:
+            self._answer_function = tf.function(
+                lambda ids: self.answers(self(ids, training=False)),
+                input_signature=[INPUT_SIGNATURE],
+                autograph=False,
+            )
+        return self._answer_function
+
+    def _warn_of_fresh_head(self, verb):
+        if self.head_is_fresh:
+            warnings.warn(
+                f"{type(self).__name__}.{verb}: the head was neither loaded from a checkpoint nor "
+                "trained, so that its answers are random. Call fit first.",
+                UntrainedHeadWarning,
+                stacklevel=3,
+            )
+
+    # Data.
+
+    def _training_dataset(self, x, y, batch_size):
+        if isinstance(x, tf.data.Dataset):
+            return self._map_dataset(x, batch_size)
+        texts, labels = labelled_texts(x, y)
+        self.takes_pairs = isinstance(texts[0], tuple | list)
+        targets = self.targets(labels)
+        tokens = TokenizedTexts(self.preprocessor, texts)
+        # Drawn from NumPy's global generator, so that keras.utils.set_random_seed decides it.
+        seed, epoch = int(np.random.randint(2**31)), -1
+
+        def batches():
+            nonlocal epoch
+            epoch += 1
+            return length_grouped_batches(tokens.lengths, batch_size, seed=seed + epoch)
+
+        return tokens.dataset(batches, targets)
+
+    def _evaluation_dataset(self, x, y=None, batch_size=None):
+        if isinstance(x, tf.data.Dataset):
+            return self._map_dataset(x, batch_size or 32) if is_texts(x) else x
+        if not is_texts(x):
+            return (x, y) if y is not None else x
+        texts, labels = labelled_texts(x, y)
+        tokens = TokenizedTexts(self.preprocessor, texts)
+        batches = sorted_batches(tokens.lengths, batch_size or 32)
+        return tokens.dataset(lambda: batches, self.targets(labels))
+
+    def _map_dataset(self, dataset, batch_size):
+        """A user's dataset of (text or pair, label), tokenised batch by batch."""
+        spec = dataset.element_spec
+        if not isinstance(spec, tuple) or len(spec) < 2:
+            raise ValueError(
+                f"Expected a tf.data.Dataset of (text, label); received elements {spec}."
+            )
+        if not tf.nest.flatten(spec)[0].shape.rank:
+            dataset = dataset.batch(batch_size)
+        self.takes_pairs = len(tf.nest.flatten(spec[0])) == 2
+
+        def to_ids(texts, labels, *rest):
+            texts = tuple(tf.nest.flatten(texts)) if self.takes_pairs else texts
+            return (self.preprocessor(texts), self.graph_targets(labels), *rest)
+
+        return dataset.map(to_ids, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+    def graph_targets(self, labels: tf.Tensor) -> tf.Tensor:
+        """``targets`` for tensors, in a ``tf.data`` pipeline."""
+        raise NotImplementedError
+
+    def _start_schedule(self, x, batch_size, epochs, kwargs):
+        """Tells the learning-rate schedule how many steps this call of ``fit`` will take."""
+        schedule = getattr(self.optimizer, "_learning_rate", None)
+        if hasattr(schedule, "start_run"):
+            steps = kwargs.get("steps_per_epoch") or _steps_of(x, batch_size)
+            epochs -= kwargs.get("initial_epoch", 0)
+            schedule.start_run(int(self.optimizer.iterations), steps * epochs)
+
+    # Saving.
+
+    def load_weights(self, filepath, **kwargs):
+        """Loads weights; the head counts as loaded from then on."""
+        super().load_weights(filepath, **kwargs)
+        self.head_is_fresh = False
+
+    def get_config(self):
+        """Returns the constructor's arguments, encoder and vocabulary included."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "encoder": serialize(self.encoder),
+            "preprocessor": serialize(self.preprocessor),
+            "takes_pairs": self.takes_pairs,
+            "head_is_fresh": self.head_is_fresh,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuilds a model from ``get_config``'s result."""
+        config = dict(config)
+        for part in ("encoder", "preprocessor"):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
+
+    def get_build_config(self):
+        """Nothing: the constructor builds."""
+        return None
+
+
+class _MarkTrained(keras.callbacks.Callback):
+    """Notes that the head has been trained, after the first step."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.head_is_fresh = False
+
+
+class _BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the lowest validation loss, for an interrupt."""
+
+    def __init__(self):
+        super().__init__()
+        self._best, self._weights = np.inf, None
+
+    def on_epoch_end(self, epoch, logs=None):
+        loss = (logs or {}).get("val_loss")
+        if loss is not None and loss < self._best:
+            self._best, self._weights = loss, self.model.get_weights()
+
+    def restore(self):
+        """Gives the model its best weights so far, if there was a validated epoch."""
+        if self._weights is not None:
+            self.model.set_weights(self._weights)
+
+
+def _steps_of(x, batch_size):
+    """Steps in one pass over what ``keras.Model.fit`` takes."""
+    if isinstance(x, tf.data.Dataset):
+        steps = int(x.cardinality())
+        if steps == tf.data.INFINITE_CARDINALITY:
+            raise ValueError("The dataset never ends: give steps_per_epoch.")
+        if steps == tf.data.UNKNOWN_CARDINALITY:
+            steps = int(x.reduce(np.int64(0), lambda count, *_: count + 1))
+        return steps
+    if isinstance(x, keras.utils.PyDataset):
+        return x.num_batches
+    return -(-len(tf.nest.flatten(x)[0]) // batch_size)
+
+
+def _as_callbacks(callbacks):
+    return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks] * bool(callbacks)
+
+
+def _split_validation(data):
+    """(texts, labels) as Keras takes it, against a tuple of two (text, label) items."""
+    if (
+        isinstance(data, tuple)
+        and len(data) == 2
+        and all(isinstance(part, list | np.ndarray | tf.Tensor) for part in data)
+    ):
+        return data
+    return data, None
+
+
+def _strings_of(dataset):
+    """All texts of a dataset of strings or pairs, batched or not; labels are dropped."""
+    texts = []
+    for element in dataset.as_numpy_iterator():
+        parts = element if isinstance(element, tuple) else (element,)
+        parts = [p for p in parts if np.asarray(p).dtype.kind in "OSU"]
+        columns = [np.atleast_1d(p).tolist() for p in parts]
+        texts += columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+    return texts
+
+
+def _check_fit(config, preprocessor):
+    tokens = preprocessor.tokenizer.vocabulary_size
+    if tokens > config.vocab_size:
+        raise ValueError(
+            f"The vocabulary has {tokens} tokens, but the encoder's embedding has vocab_size="
+            f"{config.vocab_size} rows; they do not belong together."
+        )
+    if tokens < config.vocab_size:
+        warnings.warn(
+            f"The vocabulary has {tokens} tokens, the encoder's embedding {config.vocab_size} "
+            "rows; the last rows will never be used.",
+            stacklevel=4,
+        )
+    if preprocessor.seq_length > config.max_position_embeddings:
+        raise ValueError(
+            f"seq_length={preprocessor.seq_length} is more than the encoder's "
+            f"max_position_embeddings={config.max_position_embeddings}."
+        )

@@ -1,0 +1,409 @@
+"""WordPiece inside the TensorFlow graph, with the ids of BERT's reference implementation.
+
+    strings --plain?--> FastBertNormalize (our table) --> FastWordpieceTokenizeWithOffsets --> ids
+               |
+               no: ill-formed bytes made deletable, final sigmas lowered before the table,
+                   words of more than 200 characters made unknown after it
+
+Both ops are tf.text's; the table is `normalizer.py`'s. One regular expression decides for a whole
+batch whether it is plain, which all but a few texts are, and costs less than a tenth of the rest.
+
+Two known limits, neither of which shows with vocabularies that exist. Several *spacing* combining
+marks (category Mc) in a row keep their order, where the reference would sort those of different
+combining class (NFD): they are viramas and musical notes, and a word with them is `[UNK]` either
+way. Punctuation younger than the table's Unicode version is `[UNK]` even where a vocabulary has it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_bert.text import normalizer
+from keras_bert.text.vocabulary import check_vocabulary, read_vocabulary
+
+__all__ = ["WordPieceTokenizer"]
+
+# Longer words are unknown (google-research/bert `WordpieceTokenizer`, max_input_chars_per_word).
+_MAX_WORD_CHARACTERS = 200
+_MAX_WORD_BYTES = 4 * _MAX_WORD_CHARACTERS
+
+
+@keras.saving.register_keras_serializable("keras_bert")
+class WordPieceTokenizer:
+    """BERT's WordPiece tokenizer as a chain of TensorFlow ops.
+
+    Ids are those of google-research/bert's `FullTokenizer` on every well-formed string; bytes that
+    are not UTF-8 are dropped first. Text that looks like a special token (`"[SEP]"`) is text. The
+    tokenizer works eagerly, in `tf.function`, in `tf.data.Dataset.map` and in SavedModels (loading
+    one takes `import tensorflow_text`), and it has no variables or files to track.
+
+    Args:
+        vocabulary: path of a `vocab.txt`, or the tokens in the order of their ids.
+        lower_case: lower-case the text ("uncased" models).
+        strip_accents: decompose characters and drop accents; None means: as `lower_case`.
+        tokenize_chinese_chars: make each Chinese character a word.
+        unk_token: stands for a word that the vocabulary's pieces cannot spell.
+        cls_token: opens every packed row.
+        sep_token: closes every segment.
+        pad_token: fills rows up.
+        mask_token: hides a token in pretraining; may be missing in the vocabulary.
+        model_max_length: most tokens, special ones included, that the model takes; None: unknown.
+
+    Raises:
+        FileNotFoundError: no such vocabulary file.
+        ValueError: the vocabulary is empty, is not UTF-8, or lacks a special token.
+
+    Example:
+        >>> tokenizer = WordPieceTokenizer("uncased_L-12_H-768_A-12/vocab.txt")
+        >>> tokenizer.tokenize(["Where is my card?"])
+        <tf.RaggedTensor [[2073, 2003, 2026, 4003, 1029]]>
+    """
+
+    def __init__(
+        self,
+        vocabulary: str | os.PathLike | Sequence[str],
+        lower_case: bool = True,
+        strip_accents: bool | None = None,
+        tokenize_chinese_chars: bool = True,
+        unk_token: str = "[UNK]",
+        cls_token: str = "[CLS]",
+        sep_token: str = "[SEP]",
+        pad_token: str = "[PAD]",
+        mask_token: str = "[MASK]",
+        model_max_length: int | None = None,
+    ):
+        if isinstance(vocabulary, str | os.PathLike):
+            vocabulary = read_vocabulary(vocabulary)
+        self.vocabulary = check_vocabulary(vocabulary)
+        self.vocabulary_size = len(self.vocabulary)
+        self.lower_case = bool(lower_case)
+        self.strip_accents = strip_accents
+        self.tokenize_chinese_chars = bool(tokenize_chinese_chars)
+        self.model_max_length = model_max_length
+        self.unk_token, self.cls_token, self.sep_token = unk_token, cls_token, sep_token
+        self.pad_token, self.mask_token = pad_token, mask_token
+
+        ids = {token: index for index, token in enumerate(self.vocabulary)}
+        _check_special_tokens(ids, unk=unk_token, cls=cls_token, sep=sep_token, pad=pad_token)
+        self.unk_id, self.cls_id = ids[unk_token], ids[cls_token]
+        self.sep_id, self.pad_id = ids[sep_token], ids[pad_token]
+        self.mask_id = ids.get(mask_token)
+
+        self._patterns = _patterns(self.lower_case, self._strips(), self.tokenize_chinese_chars)
+        self._normalizer, self._wordpiece = self._make_ops()
+        signature = [tf.TensorSpec([None], tf.string)]
+        self._compiled_ids = tf.function(self._ids, input_signature=signature)
+        self._compiled_spans = tf.function(self._ids_and_spans, input_signature=signature)
+
+    def tokenize(self, strings: Any) -> tf.RaggedTensor | tf.Tensor:
+        """Gives the ids of the pieces of each string, without special tokens.
+
+        Args:
+            strings: a string tensor (batch,) or (), or anything `tf.convert_to_tensor` makes one.
+
+        Returns:
+            int32: ragged (batch, pieces) for a batch, a tensor (pieces,) for one string.
+
+        Example:
+            >>> tokenizer.tokenize(tf.constant("unaffable"))   # -> [14477, 20961, 3468]
+        """
+        return self._apply(self._ids, self._compiled_ids, strings)
+
+    def tokenize_with_offsets(self, strings: Any) -> tuple[tf.RaggedTensor | tf.Tensor, ...]:
+        """Gives the ids and says where each piece stands in the original string.
+
+        Offsets count bytes of the string as given, before any normalisation. A span ends with the
+        last character that gave a byte to the piece; accents that normalisation drops after it stay
+        outside. A character that becomes several pieces (a Korean syllable) is the span of each.
+
+        Args:
+            strings: as for `tokenize`.
+
+        Returns:
+            (ids, starts, ends), int32, each shaped as the result of `tokenize`; `ends` excluded.
+
+        Example:
+            >>> ids, starts, ends = tokenizer.tokenize_with_offsets(["Où?"])
+            >>> starts, ends             # "ù" takes two bytes
+            (<tf.RaggedTensor [[0, 3]]>, <tf.RaggedTensor [[3, 4]]>)
+        """
+        return self._apply(self._ids_and_spans, self._compiled_spans, strings)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values; the vocabulary as one string of lines."""
+        return {
+            "vocabulary": "\n".join(self.vocabulary),
+            "lower_case": self.lower_case,
+            "strip_accents": self.strip_accents,
+            "tokenize_chinese_chars": self.tokenize_chinese_chars,
+            "unk_token": self.unk_token,
+            "cls_token": self.cls_token,
+            "sep_token": self.sep_token,
+            "pad_token": self.pad_token,
+            "mask_token": self.mask_token,
+            "model_max_length": self.model_max_length,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> WordPieceTokenizer:
+        """Makes the tokenizer that `get_config` described."""
+        return cls(**{**config, "vocabulary": config["vocabulary"].split("\n")})
+
+    def __reduce__(self):
+        # Compiled functions can neither be pickled nor copied; they are made anew.
+        return type(self).from_config, (self.get_config(),)
+
+    def __repr__(self) -> str:
+        return (
+            f"WordPieceTokenizer(vocabulary_size={self.vocabulary_size}, "
+            f"lower_case={self.lower_case}, strip_accents={self.strip_accents}, "
+            f"tokenize_chinese_chars={self.tokenize_chinese_chars}, "
+            f"model_max_length={self.model_max_length})"
+        )
+
+    def _strips(self) -> bool:
+        return self.lower_case if self.strip_accents is None else bool(self.strip_accents)
+
+    def _make_ops(self):
+        import tensorflow_text as tf_text
+
+        model = normalizer.normalizer_model(
+            self.lower_case, self._strips(), self.tokenize_chinese_chars
+        )
+        # Eager constants, also when a graph is being built: every graph then refers to the same
+        # tensor. On the CPU, where the ops are, and not copied there in each call.
+        with tf.init_scope(), tf.device("CPU:0"):
+            return (
+                tf_text.FastBertNormalizer(model_buffer=tf.constant(model)),
+                tf_text.FastWordpieceTokenizer(
+                    model_buffer=_wordpiece_model(
+                        "\n".join(self.vocabulary), self.unk_token, self.tokenize_chinese_chars
+                    ),
+                    token_out_type=tf.int32,
+                ),
+            )
+
+    def _apply(self, function, compiled, strings):
+        strings = tf.convert_to_tensor(strings)
+        if strings.dtype != tf.string:
+            # An empty Python list becomes an empty float tensor.
+            if strings.shape.num_elements() != 0:
+                raise TypeError(f"Expected strings, received a tensor of {strings.dtype.name}.")
+            strings = tf.zeros(strings.shape, tf.string)
+        if strings.shape.rank not in (0, 1):
+            raise ValueError(
+                f"Expected one string or a batch of them, shape () or (batch,). Received shape "
+                f"{strings.shape}."
+            )
+        # Outside a graph, a compiled function spares dispatching two dozen ops from Python.
+        run = compiled if tf.executing_eagerly() else function
+        if strings.shape.rank == 1:
+            return run(strings)
+        rows = run(strings[tf.newaxis])
+        return tuple(row.values for row in rows) if isinstance(rows, tuple) else rows.values
+
+    def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        plain = self._is_plain(strings)
+        text = tf.cond(
+            plain,
+            lambda: self._normalizer.normalize(strings),
+            lambda: self._spoil_long_words(self._normalizer.normalize(self._repair(strings))),
+        )
+        return self._wordpiece.tokenize(text)
+
+    def _ids_and_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+        plain = self._is_plain(strings)
+        repaired = tf.cond(plain, lambda: strings, lambda: self._repair(strings))
+        text, origins = self._normalizer.normalize_with_offsets(repaired)
+        text = tf.cond(plain, lambda: text, lambda: self._spoil_long_words(text))
+        ids, starts, ends = self._wordpiece.tokenize_with_offsets(text)
+        starts, ends = _original_spans(strings, origins, starts, ends)
+        return ids, starts, ends
+
+    # --- what the table cannot say. Every step keeps the length in bytes, so offsets stay true. ---
+
+    def _is_plain(self, strings: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_all(tf.strings.regex_full_match(strings, self._patterns["plain"]))
+
+    def _repair(self, strings: tf.Tensor) -> tf.Tensor:
+        well_formed = tf.reduce_all(tf.strings.regex_full_match(strings, f"{_CHARACTER}*"))
+        strings = tf.cond(well_formed, lambda: strings, lambda: _mark_ill_formed(strings))
+        if not self.lower_case:
+            return strings
+        return tf.strings.regex_replace(strings, self._patterns["final_sigma"], r"\1ς\2")
+
+    def _spoil_long_words(self, text: tf.Tensor) -> tf.Tensor:
+        return _spoil_long_words(text, self.tokenize_chinese_chars)
+
+
+def _check_special_tokens(ids: dict[str, int], **tokens: str) -> None:
+    missing = [f"{name}_token={token!r}" for name, token in tokens.items() if token not in ids]
+    if missing:
+        raise ValueError(
+            f"The vocabulary of {len(ids)} tokens lacks {', '.join(missing)}. Is it a WordPiece "
+            "vocabulary? If its special tokens have other names, pass them."
+        )
+
+
+@functools.lru_cache(maxsize=4)
+def _wordpiece_model(vocabulary: str, unk_token: str, tokenize_chinese_chars: bool) -> tf.Tensor:
+    """tf.text's WordPiece automaton for a vocabulary (one token per line), a uint8 tensor."""
+    import tensorflow_text as tf_text
+
+    tokens = vocabulary.split("\n")
+    if not tokenize_chinese_chars:
+        stand_ins = normalizer.chinese_stand_ins()
+        tokens = [token.translate(stand_ins) for token in tokens]
+    model = tf_text.build_fast_wordpiece_model(
+        _without_dead_tokens(tokens), _MAX_WORD_BYTES, "##", unk_token, False, False
+    )
+    # Not `list(model)`, as tf.text does it: 50 times slower.
+    return tf.constant(np.frombuffer(model, np.uint8))
+
+
+def _without_dead_tokens(tokens: list[str]) -> list[str]:
+    """Replaces tokens that no text gives, so that the automaton is built of distinct ones.
+
+    Dead are empty lines, all but the last of equal tokens (the reference's dict keeps the last),
+    those with a blank inside (the op would match them across words), and any with a character that
+    we write into words to make them unknown.
+    """
+    last = {token: index for index, token in enumerate(tokens)}
+    unmatchable = set(map(chr, _UNMATCHABLE))
+    # Control characters are deleted from every text, hence the replacement matches none.
+    return [
+        token
+        if token.split() == [token] and last[token] == index and unmatchable.isdisjoint(token)
+        else f"\x02{index}"
+        for index, token in enumerate(tokens)
+    ]
+
+
+def _original_spans(strings, origins, starts, ends) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Moves spans from the normalised text to the original one.
+
+    `origins` says for each normalised byte at which original byte it came to be: the byte itself
+    where a character stayed, the character's first byte where it was replaced. So a span ends
+    behind the *character* at the origin of its last byte: one byte on from a trailing byte, and
+    from a leading byte as many as that byte announces.
+    """
+    rows = starts.value_rowids()
+    row_origins = tf.gather(origins.row_splits[:-1], rows)
+
+    def origin(offsets: tf.Tensor) -> tf.Tensor:
+        return tf.gather(origins.values, row_origins + tf.cast(offsets, row_origins.dtype))
+
+    first, last = origin(starts.values), origin(ends.values - 1)
+    all_bytes = tf.io.decode_raw(tf.strings.reduce_join(strings), tf.uint8)
+    row_bytes = tf.cumsum(tf.strings.length(strings), exclusive=True)
+    last_bytes = tf.gather(all_bytes, tf.gather(row_bytes, rows) + tf.cast(last, tf.int32))
+    announced = tf.gather(tf.constant(_ANNOUNCED_BYTES), tf.cast(last_bytes, tf.int32))
+    return (
+        starts.with_values(tf.cast(first, tf.int32)),
+        ends.with_values(tf.cast(last, tf.int32) + announced),
+    )
+
+
+_ANNOUNCED_BYTES = np.array([1] * 0xC0 + [2] * 0x20 + [3] * 0x10 + [4] * 0x10, np.int32)
+
+
+def _mark_ill_formed(strings: tf.Tensor) -> tf.Tensor:
+    """Replaces each byte that is no part of a character by U+0001, which normalisation deletes.
+
+    Appended, one such byte makes sure that what follows the characters is always an ill-formed one.
+    """
+    pattern = rf"({_CHARACTER}*)\C"
+    return tf.strings.regex_replace(strings + b"\xff", pattern, "\\1\x01")
+
+
+# Characters that are in no vocabulary, of one, two, three and four bytes.
+_UNMATCHABLE = (0x01, 0x80, ord(normalizer.STAND_IN), 0x1FFFE)
+
+
+def _spoil_long_words(text: tf.Tensor, chinese_words: bool) -> tf.Tensor:
+    """Makes words of more than 200 characters unknown, by overwriting all from the 201st on.
+
+    Args:
+        text: normalised strings (batch,): punctuation beyond ASCII has spaces around it.
+        chinese_words: Chinese characters end words.
+
+    Returns:
+        Strings of the same lengths in bytes.
+    """
+    characters = tf.strings.unicode_decode(text, "UTF-8")
+    codes = characters.values
+    splits = _splits_words(codes, chinese_words)
+    row_starts = tf.scatter_nd(
+        characters.row_starts()[:, tf.newaxis],
+        tf.ones_like(characters.row_starts(), tf.int32),
+        # A last empty row starts behind the last character.
+        tf.shape(codes, tf.int64) + 1,
+    )[:-1]
+    after_split = tf.concat([[False], splits], axis=0)[:-1]
+    opens_run = splits | after_split | (row_starts > 0)
+    run = tf.cumsum(tf.cast(opens_run, tf.int32)) - 1
+    place_in_run = tf.range(tf.size(codes)) - tf.gather(
+        tf.cast(tf.where(opens_run)[:, 0], tf.int32), run
+    )
+    bytes_less_one = tf.searchsorted(_FIRST_OF_LENGTH, codes, side="right")
+    spoiled = tf.where(
+        place_in_run < _MAX_WORD_CHARACTERS, codes, tf.gather(_UNMATCHABLE, bytes_less_one)
+    )
+    return tf.strings.unicode_encode(characters.with_values(spoiled), "UTF-8")
+
+
+# The first code points that take two, three and four bytes.
+_FIRST_OF_LENGTH = (0x80, 0x800, 0x10000)
+
+
+def _splits_words(codes: tf.Tensor, chinese_words: bool) -> tf.Tensor:
+    ascii_splits = [code <= 32 or normalizer.apart(chr(code)) for code in range(128)]
+    splits = tf.gather([*ascii_splits, False], tf.minimum(codes, 128))
+    if chinese_words:
+        for first, last in normalizer.CHINESE_RANGES:
+            splits |= (codes >= first) & (codes <= last)
+    return splits
+
+
+# --- regular expressions (RE2's syntax) ----------------------------------------------------------
+
+# A well-formed character. RE2's `.` would let some ill-formed sequences pass.
+_CHARACTER = r"[\x{0}-\x{D7FF}\x{E000}-\x{10FFFF}]"
+_ASCII_BREAKS = r" \t\n\r!-/:-@\[-`{-~"
+# Enough to see that Chinese and Japanese have no long words. All that ends a word would make an
+# automaton too large for RE2, which then falls back to a method thirty times slower.
+_CHINESE_BREAKS = r"\x{3001}\x{3002}\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}"
+# Most characters that one character becomes, by (lower_case, strips accents): Korean syllables
+# decompose into three letters, a capital I with dot becomes i and a combining dot.
+_LONGEST_EXPANSION = {(False, False): 1, (True, False): 2, (False, True): 3, (True, True): 3}
+
+
+@functools.lru_cache(maxsize=16)
+def _patterns(lower_case: bool, strips: bool, chinese_words: bool) -> dict[str, str | None]:
+    breaks = _ASCII_BREAKS + (_CHINESE_BREAKS if chinese_words else "")
+    sigma = normalizer.SIGMA if lower_case else ""
+    # What one run of characters may hold without becoming a word of more than 200.
+    run = _MAX_WORD_CHARACTERS // _LONGEST_EXPANSION[lower_case, strips]
+    word = rf"[^{breaks}{sigma}\x{{D800}}-\x{{DFFF}}]{{0,{run}}}"
+    return {
+        "plain": f"(?:{word}[{breaks}])*{word}",
+        "final_sigma": _final_sigma() if lower_case else None,
+    }
+
+
+def _final_sigma() -> str:
+    cased, ignorable = map(_character_class, normalizer.sigma_context())
+    before = f"[{cased}][{ignorable}]*"
+    after = f"[{ignorable}]*(?:[^{cased}{ignorable}]|$)"
+    return f"({before}){normalizer.SIGMA}({after})"
+
+
+def _character_class(ranges: Iterable[tuple[int, int]]) -> str:
+    return "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in ranges)

@@ -1,0 +1,165 @@
+"""``keras-bert train``: what it writes, what it refuses, and what it never damages."""
+
+import json
+import os
+
+import pytest
+
+from keras_bert.cli.trained_model import load_model
+from keras_bert.models import BertClassifier
+
+from .conftest import failure, run
+
+
+def train(tiny_checkpoint, data, folder, *more):
+    return "train", "--from", tiny_checkpoint, "--train", data, "--output", folder, *more
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(content, name="broken.csv"):
+        path = tmp_path / name
+        path.write_text(content)
+        return path
+
+    return write_file
+
+
+def test_what_is_written_and_printed(trained, data, tiny_checkpoint):
+    assert sorted(os.listdir(trained.folder)) == ["model.keras", "training.json"]
+    record = json.loads((trained.folder / "training.json").read_text())
+    assert record["settings"]["source"] == str(tiny_checkpoint)
+    assert record["settings"]["learning_rate"] == 5e-3
+    assert record["columns"] == {"text": "text", "label": "label"}
+    assert (record["rows"], record["labels"]) == (9, ["complaint", "praise", "question"])
+    assert len(record["history"]["val_macro_f1"]) == 20
+    assert record["history"]["accuracy"][-1] > record["history"]["accuracy"][0]
+    assert record["seconds"] > 0
+    assert not record["interrupted"]
+    assert record["versions"]["tensorflow"].startswith("2.")
+    assert f"{data}: 9 rows, text in column 'text', label in column 'label', 3 labels" in (
+        trained.output
+    )
+    assert "Epoch 20/20" in trained.output
+    assert f"wrote {trained.folder / 'model.keras'}" in trained.output
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "the file is empty"),
+        ("text,label\n", "holds no rows"),
+        ("text,label\na,x\nb\n", "line 3: 2 columns"),
+        ("text,label\na,x\nb,x\n", "every row has the label 'x'; two or more are needed"),
+        ("text,other\na,x\n", "no label column found"),
+        ("stuff,label\na,x\n", "no text column found"),
+    ],
+)
+def test_refused_data(tiny_checkpoint, write, tmp_path, content, message):
+    path = write(content)
+    assert message in failure(*train(tiny_checkpoint, path, tmp_path / "new" / "out"))
+    assert not (tmp_path / "new").exists()  # what was made for nothing is taken away again
+
+
+def test_refused_files(tiny_checkpoint, data, write, tmp_path):
+    out = tmp_path / "out"
+    assert "nothing.csv does not exist" in failure(*train(tiny_checkpoint, "nothing.csv", out))
+    assert "is a folder" in failure(*train(tiny_checkpoint, tmp_path, out))
+    assert "the suffix is .txt" in failure(*train(tiny_checkpoint, write("a", "a.txt"), out))
+    assert "nowhere" in failure(*train(tmp_path / "nowhere", data, out))
+    assert str(tmp_path) in failure(*train(tmp_path, data, out))
+    validation = write("text,label\nhi,praise\nhi,unknown\n")
+    message = failure(*train(tiny_checkpoint, data, out, "--validation", validation))
+    assert f"{validation}, line 3: unknown label 'unknown'" in message
+    assert not out.exists()
+
+
+def test_an_output_that_cannot_be_written_is_said_first(tiny_checkpoint, write, tmp_path):
+    in_the_way = write("a file", "file")
+    for folder in (in_the_way, in_the_way / "below"):
+        message = failure(*train(tiny_checkpoint, "not even looked for.csv", folder))
+        assert f"cannot write to {folder}" in message
+    assert in_the_way.read_text() == "a file"
+
+
+def test_sequences_longer_than_the_model_takes(tiny_checkpoint, data, tmp_path):
+    message = failure(*train(tiny_checkpoint, data, tmp_path / "out", "--seq-length", 4096))
+    assert "4096" in message
+
+
+def test_skipped_rows_are_counted_and_named(tiny_checkpoint, write, tmp_path, monkeypatch):
+    monkeypatch.setattr(BertClassifier, "fit", lambda self, *args, **kwargs: None)
+    path = write("text,label\nhi,x\nhello\nbye,y\n" + "bad\n" * 7)
+    code, out, err = run(*train(tiny_checkpoint, path, tmp_path / "out", "--skip-bad-rows"))
+    assert code == 0
+    assert "2 rows" in out and "8 bad rows skipped" in out
+    assert f"skipped {path}, line 3: 2 columns" in err
+    assert f"skipped 3 more of {path}" in err
+
+
+def test_pairs(tiny_checkpoint, write, tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(BertClassifier, "fit", lambda self, x, **kwargs: seen.update(x=x, **kwargs))
+    path = write("1,a,b\n0,c,d\n")
+    columns = ("--text-column", 2, "--text-pair-column", 3, "--label-column", 1)
+    code, _, _ = run(*train(tiny_checkpoint, path, tmp_path / "out", *columns, "--epochs", 7))
+    assert code == 0
+    assert seen["x"].texts == [("a", "b"), ("c", "d")]
+    assert seen["x"].labels == ["1", "0"]
+    assert (seen["epochs"], seen["batch_size"]) == (7, 32)
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Makes training stop by Ctrl-C, before or after its first step."""
+
+    def interrupt(after_a_step):
+        def interrupted_fit(self, *args, **kwargs):
+            self.head_is_fresh = not after_a_step
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(BertClassifier, "fit", interrupted_fit)
+
+    return interrupt
+
+
+def test_ctrl_c_keeps_the_weights(tiny_checkpoint, data, tmp_path, interrupted):
+    interrupted(after_a_step=True)
+    folder = tmp_path / "out"
+    code, _, err = run(*train(tiny_checkpoint, data, folder))
+    assert code == 130
+    line = f"keras-bert: interrupted; best weights so far are in {folder / 'model.keras'}\n"
+    assert err.endswith(line)
+    assert load_model(str(folder)).labels == ["complaint", "praise", "question"]
+    assert json.loads((folder / "training.json").read_text())["interrupted"]
+    # A finished model is worth more than an interrupted one.
+    (folder / "model.keras").write_text("a finished model")
+    assert run(*train(tiny_checkpoint, data, folder))[0] == 130
+    assert (folder / "model.keras").read_text() == "a finished model"
+    assert sorted(os.listdir(folder)) == [
+        "interrupted.json",
+        "interrupted.keras",
+        "model.keras",
+        "training.json",
+    ]
+
+
+def test_ctrl_c_before_the_first_step_writes_nothing(tiny_checkpoint, data, tmp_path, interrupted):
+    interrupted(after_a_step=False)
+    code, _, err = run(*train(tiny_checkpoint, data, tmp_path / "out"))
+    assert code == 130
+    assert err.endswith("keras-bert: interrupted\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_save_damages_nothing(tiny_checkpoint, data, tmp_path, monkeypatch):
+    def full_disk(self, path):
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(BertClassifier, "fit", lambda self, *args, **kwargs: None)
+    monkeypatch.setattr(BertClassifier, "save", full_disk)
+    (tmp_path / "model.keras").write_text("the old model")
+    assert "No space left on device" in failure(*train(tiny_checkpoint, data, tmp_path))
+    assert os.listdir(tmp_path) == ["model.keras"]
+    assert (tmp_path / "model.keras").read_text() == "the old model"

@@ -1,0 +1,46 @@
+import dataclasses
+import json
+
+import pytest
+
+import keras_bert as kb
+
+
+def test_round_trip_through_json():
+    config = kb.EncoderConfig(hidden_size=64, num_attention_heads=4, classifier_dropout=0.3)
+    assert kb.EncoderConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        kb.EncoderConfig().hidden_size = 8
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hidden_size": 10, "num_attention_heads": 3}, "hidden_size=10 is no multiple"),
+        ({"vocab_size": 0}, "vocab_size must be a positive whole number; received 0"),
+        ({"num_layers": 2.0}, "num_layers must be a positive whole number; received 2.0"),
+        ({"num_layers": True}, "num_layers"),
+        ({"dropout_rate": 1.0}, r"dropout_rate must be a number in \[0, 1\)"),
+        ({"attention_dropout_rate": None}, "attention_dropout_rate"),
+        ({"classifier_dropout": -0.1}, "classifier_dropout"),
+        ({"layer_norm_epsilon": 0}, "layer_norm_epsilon must be a positive number"),
+        ({"hidden_activation": "snake"}, "hidden_activation='snake' is unknown. Known are gelu"),
+        ({"pad_token_id": 30522}, "outside the vocabulary"),
+    ],
+)
+def test_bad_fields(fields, message):
+    with pytest.raises(ValueError, match=message):
+        kb.EncoderConfig(**fields)
+
+
+def test_unknown_field_is_named():
+    with pytest.raises(ValueError, match="Unknown field.* hparams for EncoderConfig"):
+        kb.EncoderConfig.from_dict({"hparams": 1})
+
+
+def test_head_dropout_defaults_to_dropout():
+    assert kb.EncoderConfig(dropout_rate=0.2).head_dropout_rate == 0.2
+    assert kb.EncoderConfig(dropout_rate=0.2, classifier_dropout=0.0).head_dropout_rate == 0.0

@@ -1,0 +1,55 @@
+"""Tokenizers over the vocabularies in tests/fixtures/text, each made once."""
+
+import gzip
+import json
+import lzma
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "fixtures" / "text"
+
+# name -> lower_case
+VOCABULARIES = {"uncased": True, "zh": True, "mcased": False}
+
+# A vocabulary to read by eye.
+SMALL = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] the card is lost where ##s un ##aff ##able a b c ##a ##b ##c "
+    "? . , ' - é 中 国 ß ς ##ς σ ##σ ο ##ο 1 ##2"
+).split()
+
+
+def read_tokens(name):
+    """The tokens of a fixture's vocabulary, in the order of their ids."""
+    text = lzma.open(FOLDER / f"{name}_vocab.txt.xz").read().decode("utf-8")
+    tokens = [line.strip() for line in text.removesuffix("\n").split("\n")]
+    if name == "zh":  # see SOURCE.md
+        assert tokens[1:4] == ["[unused1]", "[unused2]", "[unused3]"]
+        tokens[1:4] = "“”…"
+    return tokens
+
+
+def read_golden(name):
+    """(group, string as bytes, ids) of a fixture's reference ids."""
+    with gzip.open(FOLDER / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            yield row["g"], row["s"].encode("utf-8", "surrogatepass"), row["ids"]
+
+
+@pytest.fixture(scope="session")
+def tokenizers():
+    """Name of a vocabulary -> its tokenizer."""
+    from keras_bert.text import WordPieceTokenizer
+
+    return {
+        name: WordPieceTokenizer(read_tokens(name), lower_case=lower_case)
+        for name, lower_case in VOCABULARIES.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def small():
+    """A tokenizer over SMALL."""
+    from keras_bert.text import WordPieceTokenizer
+
+    return WordPieceTokenizer(SMALL, model_max_length=16)
