@@ -90,7 +90,7 @@ def measure_cell(model: str, kind: str, threads: int, start_from: str, records, 
     missing = [batch for batch, cell in cells.items() if not records.has(cell)]
     if not missing:
         return
-    names = arguments.contenders or ["keras_bert", "PyTorch", "KerasHub"]
+    names = ["keras_bert", *arguments.peers]
     texts, targets = drawn(kind, max(counts.values()), arguments)
     with running(names, model, threads, texts, targets, arguments) as (found, versions, lengths):
         for batch in missing:
@@ -183,7 +183,7 @@ def main(argv=None) -> int:
     arguments = parse(argv)
     records = Records(arguments.runs)
     for start_from in ["text", "ids"][: 1 + arguments.ids]:
-        for model in arguments.models or list(NAMES):
+        for model in arguments.models:
             for kind in arguments.texts:
                 for threads in arguments.threads:
                     measure_cell(model, kind, threads, start_from, records, arguments)
@@ -192,7 +192,7 @@ def main(argv=None) -> int:
 
 
 def parse(argv):
-    found = parser(__doc__)
+    found = parser(__doc__, list(NAMES), ["PyTorch", "KerasHub"])
     found.add_argument("--batches", nargs="*", type=int, choices=BATCHES, default=list(BATCHES))
     found.add_argument("--ids", action="store_true", help="from token ids too")
     return found.parse_args(argv)

@@ -63,7 +63,7 @@ def measure_cell(model: str, kind: str, threads: int, records: Records, argument
     cell |= {"scale": arguments.scale}
     if records.has(cell):
         return
-    names = arguments.contenders or ["keras_bert", "PyTorch", "KerasHub", "KerasHub XLA"]
+    names = ["keras_bert", *arguments.peers]
     count = batch * max(2, round(steps * arguments.scale))
     texts, targets = drawn(kind, count, arguments)
     with running(names, model, threads, texts, targets, arguments) as (found, versions, lengths):
@@ -112,9 +112,10 @@ def report(records: Records) -> str:
 
 
 def main(argv=None) -> int:
-    arguments = parser(__doc__).parse_args(argv)
+    peers = ["PyTorch", "KerasHub", "KerasHub XLA"]
+    arguments = parser(__doc__, ["minilm"], peers).parse_args(argv)
     records = Records(arguments.runs)
-    for model in arguments.models or ["minilm"]:
+    for model in arguments.models:
         for kind in arguments.texts:
             for threads in arguments.threads:
                 measure_cell(model, kind, threads, records, arguments)

@@ -2,6 +2,8 @@
 # Makes the peers' environments for the benchmarks: build/peers/torch and build/peers/kerashub.
 # Each has its own, because torch and TensorFlow cannot share a process and the peers' versions
 # are pinned apart from ours. Usage: benchmarks/peers/install.sh [FOLDER]; PYTHON picks the python.
+# pip's own settings (PIP_INDEX_URL, PIP_FIND_LINKS, ...) decide where the packages come from; on a
+# machine without GPU a CPU build of torch spares gigabytes.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 folder=${1:-$root/build/peers}

@@ -39,8 +39,8 @@ LONGEST = 384
 CLASSES = 77
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """The arguments that both benchmarks have."""
+def parser(description: str, models: list[str], peers: list[str]) -> argparse.ArgumentParser:
+    """The arguments that both benchmarks have, with their defaults."""
     result = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -50,14 +50,14 @@ def parser(description: str) -> argparse.ArgumentParser:
         "--long-texts", required=True, help="SQuAD .json (its contexts), folder of them, .csv, .txt"
     )
     result.add_argument("--bert-base", default="build/benchmarks/bert_base", help="made if absent")
-    result.add_argument("--models", nargs="*", choices=["minilm", "bert_base"])
+    result.add_argument("--models", nargs="*", choices=["minilm", "bert_base"], default=models)
     result.add_argument("--texts", nargs="*", choices=["short", "long"], default=["short", "long"])
     result.add_argument("--threads", nargs="*", type=int, default=[1, 2])
     result.add_argument("--rounds", type=int, default=7)
     result.add_argument(
         "--seconds", type=float, default=150, help="begin no round after this (three are made)"
     )
-    result.add_argument("--contenders", nargs="*", choices=list(CONTENDERS))
+    result.add_argument("--peers", nargs="*", choices=list(CONTENDERS)[1:], default=peers)
     result.add_argument("--scale", type=float, default=1.0, help="share of the texts or steps")
     result.add_argument("--runs", help="JSON lines file of results; cells in it are not repeated")
     result.add_argument("--python", default=sys.executable, help="interpreter with keras_bert")

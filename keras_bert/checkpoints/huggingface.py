@@ -141,7 +141,9 @@ class HuggingFaceCheckpoint:
     @property
     def labels(self) -> list[str] | None:
         """Label names of the classification head in id order; None without such a head."""
-        if CLASSIFIER["logits.kernel"] not in self._tensors:
+        # Token classification keeps its head under the same name, and has no pooler.
+        others = [name for name in self._fields.get("architectures") or [] if "Token" in name]
+        if CLASSIFIER["logits.kernel"] not in self._tensors or others or not self.config.use_pooler:
             return None
         count = self._tensors.shape(CLASSIFIER["logits.kernel"])[0]
         names = self._fields.get("id2label") or {}

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     model_file(args.model)  # a wrong path is said at once, not after the data was read
     columns = (args.text_column, args.text_pair_column, args.label_column, args.skip_bad_rows)
     examples = read_examples(args.data, *columns, with_labels=True)
-    model = load_model(args.model)
+    model = load_model(args.model, compile=True)
     require_kind(examples.texts, model.takes_pairs, args.data)
     examples = examples.with_known_labels(model.labels, args.skip_bad_rows)
     if not args.json:

@@ -8,13 +8,13 @@ Exit codes: 0 done; 1 the command failed, with one line on stderr that says why;
 """
 
 import argparse
-import importlib.metadata
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
 
+from keras_bert import __version__
 from keras_bert.cli import evaluate, export, predict, train
 from keras_bert.environment import check_environment
 
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"keras-bert {_version()}")
+    parser.add_argument("--version", action="version", version=f"keras-bert {__version__}")
     debug = {"action": "store_true", "help": "show the traceback of an error (KERAS_BERT_DEBUG=1)"}
     parser.add_argument("--debug", **debug)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -106,13 +106,6 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--debug", default=argparse.SUPPRESS, **debug)
         command.set_defaults(run=module.run, parser=command)
     return parser
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("keras-bert-garden")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 def _wrong_usage(parser: argparse.ArgumentParser, message: str) -> int:

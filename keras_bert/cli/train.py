@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_bert import __version__
 from keras_bert.cli import arguments
 from keras_bert.cli.complete_file import complete_file
 from keras_bert.cli.trained_model import MODEL_NAME
@@ -29,7 +30,7 @@ Example:
   keras-bert train --from MiniLM_FOLDER --train train.csv --validation dev.csv --output runs/cards
   keras-bert train --from hf://google-bert/bert-base-uncased --train pairs.tsv \\
       --text-column sentence1 --text-pair-column sentence2 --output runs/pairs --epochs 4"""
-_PACKAGES = ("keras-bert-garden", "tensorflow", "tensorflow-text", "keras", "numpy")
+_PACKAGES = ("tensorflow", "tensorflow-text", "keras", "numpy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -190,7 +191,7 @@ def _write(
         "history": {name: [float(v) for v in values] for name, values in history.items()},
         "seconds": round(seconds, 1),
         "interrupted": interrupted,
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {"keras_bert": __version__} | {name: _version(name) for name in _PACKAGES},
     }
     with complete_file(record_path) as file:
         file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

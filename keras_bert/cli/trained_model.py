@@ -27,8 +27,13 @@ def model_file(path: str) -> Path:
     return found
 
 
-def load_model(path: str):
+def load_model(path: str, compile: bool = False):
     """Loads a task model from a ``.keras`` file or from a folder that holds ``model.keras``.
+
+    Args:
+        path: The file or folder.
+        compile: Whether to load what it was compiled with, too: loss, metrics, and the optimiser,
+            whose state is twice as large as the weights.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -41,7 +46,7 @@ def load_model(path: str):
     from keras_bert import metrics, models, text, training  # noqa: F401
 
     try:
-        model = keras.saving.load_model(file)
+        model = keras.saving.load_model(file, compile=compile)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own
         raise ValueError(f"{file} cannot be loaded as a model: {error}") from error
     if not all(hasattr(model, name) for name in ("preprocessor", "answers", "labels")):

@@ -8,8 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.data.batching import TokenizedTexts, length_grouped_batches, sorted_batches
+from keras_bert.data.batching import (
+    TokenizedTexts,
+    length_grouped_batches,
+    sorted_batches,
+    warn_of_cuts,
+)
 from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
+from keras_bert.text.preprocessor import string_tensor
 
 __all__ = ["TaskModel", "UntrainedHeadWarning"]
 
@@ -46,7 +52,7 @@ class TaskModel(keras.Model):
         self.preprocessor = preprocessor
         self.takes_pairs = takes_pairs
         self.head_is_fresh = head_is_fresh
-        self._answer_function = None
+        self._answer_function = self._text_answer_function = None
         _check_fit(encoder.config, preprocessor)
 
     # What a task defines.
@@ -178,9 +184,9 @@ class TaskModel(keras.Model):
     def train_step(self, data):
         """One step, only once the batch is there."""
         # A dataset that ends without having said when would otherwise take one more optimiser
-        # step before its end is noticed.
-        batch = [part for part in tf.nest.flatten(data) if tf.is_tensor(part)]
-        with tf.control_dependencies(batch):
+        # step before its end is noticed. XLA compiles the step apart from the dataset.
+        wait_for = [] if self.jit_compile else tf.nest.flatten(data)
+        with tf.control_dependencies([part for part in wait_for if tf.is_tensor(part)]):
             return super().train_step(data)
 
     def evaluate(self, x=None, y=None, *, batch_size=None, return_dict=True, **kwargs):
@@ -228,14 +234,29 @@ class TaskModel(keras.Model):
         if isinstance(x, tf.data.Dataset):
             x = _strings_of(x)
         texts = read_texts_argument(x)
+        if len(texts) <= (batch_size or 32):
+            return self._read_answers(self._answer_texts(texts))
         tokens = TokenizedTexts(self.preprocessor, texts)
         results = [None] * len(texts)
-        function = self._graph_answers()
         for rows in sorted_batches(tokens.lengths, batch_size or 32):
-            answers = {name: v.numpy() for name, v in function(tokens.batch(rows)).items()}
-            for i, row in enumerate(rows):
-                results[row] = self.read_answer({name: v[i] for name, v in answers.items()})
+            answers = self._read_answers(self._graph_answers()(tokens.batch(rows)))
+            for row, answer in zip(rows, answers, strict=True):
+                results[row] = answer
         return results
+
+    def _answer_texts(self, texts):
+        """Answers of one batch of texts, from strings to answers in one call of one graph."""
+        pairs = isinstance(texts[0], tuple | list)
+        sides = map(list, zip(*texts, strict=True)) if pairs else [texts]
+        answers = self._graph_text_answers()(*map(string_tensor, sides))
+        warn_of_cuts(answers.pop("truncated").numpy(), self.preprocessor.seq_length)
+        return answers
+
+    def _read_answers(self, answers):
+        """Named tensors of a batch → one dict of Python values per text."""
+        columns = {name: tensor.numpy() for name, tensor in answers.items()}
+        rows = zip(*columns.values(), strict=True)
+        return [self.read_answer(dict(zip(columns, row, strict=True))) for row in rows]
 
     def _graph_answers(self):
         """The function ids → answers, traced once for all shapes."""
@@ -246,6 +267,19 @@ class TaskModel(keras.Model):
                 autograph=False,
             )
         return self._answer_function
+
+    def _graph_text_answers(self):
+        """The function strings → answers, and ``truncated``."""
+        if self._text_answer_function is None:
+
+            def answer(*sides):
+                texts = sides[0] if len(sides) == 1 else sides
+                ids = self.preprocessor(texts, return_truncated=True)
+                truncated = ids.pop("truncated")
+                return {**self.answers(self(ids, training=False)), "truncated": truncated}
+
+            self._text_answer_function = tf.function(answer, autograph=False, reduce_retracing=True)
+        return self._text_answer_function
 
     def _warn_of_fresh_head(self, verb):
         if self.head_is_fresh:
@@ -262,7 +296,7 @@ class TaskModel(keras.Model):
         if isinstance(x, tf.data.Dataset):
             return self._map_dataset(x, batch_size)
         texts, labels = labelled_texts(x, y)
-        self.takes_pairs = isinstance(texts[0], tuple | list)
+        self._note_pairs(isinstance(texts[0], tuple | list))
         targets = self.targets(labels)
         tokens = TokenizedTexts(self.preprocessor, texts)
         # Drawn from NumPy's global generator, so that keras.utils.set_random_seed decides it.
@@ -274,6 +308,14 @@ class TaskModel(keras.Model):
             return length_grouped_batches(tokens.lengths, batch_size, seed=seed + epoch)
 
         return tokens.dataset(batches, targets)
+
+    def _note_pairs(self, pairs):
+        if pairs and self.encoder.config.type_vocab_size < 2:
+            raise ValueError(
+                "These are pairs of texts, and this encoder has type_vocab_size=1: it cannot tell "
+                "a second text from the first."
+            )
+        self.takes_pairs = pairs
 
     def _evaluation_dataset(self, x, y=None, batch_size=None):
         if isinstance(x, tf.data.Dataset):
@@ -294,7 +336,7 @@ class TaskModel(keras.Model):
             )
         if not tf.nest.flatten(spec)[0].shape.rank:
             dataset = dataset.batch(batch_size)
-        self.takes_pairs = len(tf.nest.flatten(spec[0])) == 2
+        self._note_pairs(len(tf.nest.flatten(spec[0])) == 2)
 
         def to_ids(texts, labels, *rest):
             texts = tuple(tf.nest.flatten(texts)) if self.takes_pairs else texts

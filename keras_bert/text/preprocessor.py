@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_bert.text.packing import longest_first, pack_segments, padded_length
 from keras_bert.text.wordpiece import WordPieceTokenizer
 
-__all__ = ["Preprocessor"]
+__all__ = ["Preprocessor", "string_tensor"]
 
 _DEFAULT_SEQ_LENGTH = 512
 _OUTPUTS = ("input_word_ids", "input_mask", "input_type_ids")
@@ -83,6 +83,8 @@ class Preprocessor(keras.layers.Layer):
         # lambda, since a SavedModel of a tf.Module would export a tf.function attribute as well.
         compiled = tf.function(self._tokenize_and_pack, reduce_retracing=True)
         self._compiled = lambda texts: compiled(texts)
+        compiled_pack = tf.function(self._pack, reduce_retracing=True)
+        self._compiled_pack = lambda segments: compiled_pack(segments)
 
     def __call__(self, texts: Any, *args: Any, **kwargs: Any) -> dict[str, tf.Tensor]:
         """Makes tensors of Python strings, then does what every layer does, and `call`."""
@@ -134,7 +136,8 @@ class Preprocessor(keras.layers.Layer):
             >>> ids = tokenizer.tokenize(texts)                       # once
             >>> preprocessor.pack(tf.gather(ids, rows_of_this_batch))  # per batch
         """
-        outputs = self._pack([ids] if ids_b is None else [ids, ids_b])
+        run = self._compiled_pack if tf.executing_eagerly() else self._pack
+        outputs = run([ids] if ids_b is None else [ids, ids_b])
         if not return_truncated:
             del outputs["truncated"]
         return outputs
@@ -221,8 +224,8 @@ def _split_pair(texts: Any) -> list[Any]:
 def _as_segments(texts: Any) -> list[tf.Tensor]:
     batches = _split_pair(texts)
     if len(batches) == 1:
-        return [_as_strings(batches[0], "texts")]
-    segments = [_as_strings(batch, f"texts[{i}]") for i, batch in enumerate(batches)]
+        return [string_tensor(batches[0], "texts")]
+    segments = [string_tensor(batch, f"texts[{i}]") for i, batch in enumerate(batches)]
     shapes = [segment.shape for segment in segments]
     if not shapes[0].is_compatible_with(shapes[1]):
         raise ValueError(
@@ -232,8 +235,13 @@ def _as_segments(texts: Any) -> list[tf.Tensor]:
     return segments
 
 
-def _as_strings(texts: Any, name: str) -> tf.Tensor:
-    """A string tensor () or (batch,), or a TypeError that names what is not a text."""
+def string_tensor(texts: Any, name: str = "texts") -> tf.Tensor:
+    """A string tensor () or (batch,), or a TypeError that names what is not a text.
+
+    Args:
+        texts: a text, or a batch of them as `Preprocessor` takes it.
+        name: what errors call it.
+    """
     if not _is_tensor(texts):
         return _python_strings(texts, name)
     if texts.dtype != tf.string:

@@ -73,15 +73,15 @@ def trained(tmp_path_factory, tiny_checkpoint, data) -> Trained:
 @pytest.fixture(scope="session")
 def loaded(trained):
     """The trained model in memory."""
-    return load_model(str(trained.folder))
+    return load_model(str(trained.folder), compile=True)
 
 
 @pytest.fixture
 def quick(monkeypatch, trained, loaded):
     """Spares ``evaluate`` and ``predict`` the seconds of loading the trained model again."""
 
-    def load(path):
-        return loaded if model_file(path).parent == trained.folder else load_model(path)
+    def load(path, **options):
+        return loaded if model_file(path).parent == trained.folder else load_model(path, **options)
 
     for module in (evaluate, predict, export):
         monkeypatch.setattr(module, "load_model", load)

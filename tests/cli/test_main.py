@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 
+import keras_bert
 from keras_bert.cli import main as module
 from keras_bert.cli.main import main
 
@@ -44,7 +45,7 @@ def test_help_shows_an_example(command, capsys):
 
 def test_version(capsys):
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("keras-bert ")
+    assert capsys.readouterr().out == f"keras-bert {keras_bert.__version__}\n"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,10 @@ def test_a_given_text_column_is_read_alone(read):
     assert read("text,text2,other,label", "a,b,c,l", text_pair_column="other").texts == [("a", "c")]
 
 
+def test_a_given_second_text_goes_with_any_usual_text(read):
+    assert read("premise,other", "a,b", text_pair_column="other").texts == [("a", "b")]
+
+
 def test_a_text_column_is_not_the_label(read):
     assert read("label,tag", "a,b", text_column="label").columns == {
         "text": "label",
@@ -83,6 +87,11 @@ def test_two_columns_without_header(read):
     )
     assert examples.columns == {"text": 1, "label": 2}
     assert read("good film,1", "bad film,0", "nice film,1", with_labels=False).labels is None
+
+
+def test_named_columns_mean_there_is_a_header(read):
+    examples = read("stuff,kind", "good film,kind", text_column="stuff", label_column="kind")
+    assert (examples.texts, examples.labels) == (["good film"], ["kind"])
 
 
 def test_an_unknown_header_is_not_taken_for_a_row(read):

@@ -108,6 +108,15 @@ def test_labels_are_needed_where_there_is_no_head(fixtures):
         kb.BertClassifier.from_pretrained(str(fixtures / "encoder" / "gelu"))
 
 
+def test_head_for_tokens_is_no_head_for_texts(fixtures):
+    folder = str(fixtures / "encoder" / "token_classification")
+    with pytest.raises(ValueError, match="has no classification head"):
+        kb.BertClassifier.from_pretrained(folder)
+    report = kb.BertClassifier.from_pretrained(folder, labels=LABELS).load_report
+    assert report.fresh == ["pooler", "head"]
+    assert "classifier.weight" in report.ignored
+
+
 def test_untrained_head_warns_until_it_is_trained(model):
     with pytest.warns(UntrainedHeadWarning, match="neither loaded from a checkpoint nor trained"):
         model.predict(["good"])
@@ -290,11 +299,10 @@ def test_last_block_reads_the_first_token_alone(model):
     """A classifier's last feed-forward layer runs on (batch, ...), not (batch · seq, ...)."""
     ids = {name: tf.TensorSpec((3, 8), tf.int32) for name in model.preprocessor(["a"])}
     graph = tf.function(lambda x: model(x, training=False)).get_concrete_function(ids).graph
-    width = model.encoder.config.intermediate_size
     rows = [
         op.outputs[0].shape[0]
         for op in graph.get_operations()
-        if op.type == "MatMul" and op.outputs[0].shape[-1] == width
+        if op.type == "MatMul" and "intermediate" in op.name
     ]
     assert rows == [3 * 8] * (model.encoder.config.num_layers - 1) + [3]
 
@@ -345,6 +353,12 @@ def test_encoder_without_pooler(model):
     with pytest.raises(ValueError, match="has no pooler"):
         encoder = kb.BertEncoder(kb.EncoderConfig.from_dict(fields))
         kb.BertClassifier(encoder, model.preprocessor, LABELS)
+
+
+def test_metrics_by_name_under_xla(model):
+    model.compile(metrics=["accuracy"], jit_compile=True)
+    history = model.fit(TRAIN, epochs=1, batch_size=len(TRAIN), verbose=0)
+    assert 0 <= history.history["accuracy"][0] <= 1
 
 
 def test_composes_with_string_input(trained):
