@@ -12,11 +12,9 @@ The public names, and nothing else::
 
 import importlib
 
-from keras_bert.environment import check_environment
+from keras_bert.environment import check_environment, is_command_line
 
 __version__ = "0.1.0"
-
-check_environment()
 
 #: Public name → the module that defines it.
 _EXPORTS = {
@@ -62,4 +60,8 @@ def _register_saved_classes():
         importlib.import_module("keras_bert.models.encoder")
 
 
-_register_saved_classes()
+# The command line does both itself, once it has understood its arguments: `keras-bert --help` and
+# usage errors need not wait seconds for TensorFlow.
+if not is_command_line():
+    check_environment()
+    _register_saved_classes()

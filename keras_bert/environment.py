@@ -2,9 +2,10 @@
 
 import os
 import re
+import sys
 from importlib import metadata
 
-__all__ = ["check_environment"]
+__all__ = ["check_environment", "is_command_line"]
 
 #: TensorFlow is published under several names; any of them will do.
 TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "tensorflow-rocm", "tf-nightly")
@@ -35,6 +36,14 @@ def check_environment():
             f"tensorflow-text {text} does not load into TensorFlow {tensorflow}: "
             f"pip install 'tensorflow-text=={_minor(tensorflow)}.*'."
         )
+
+
+def is_command_line() -> bool:
+    """Whether this process is ``keras-bert``, or ``python -m keras_bert``."""
+    arguments = getattr(sys, "orig_argv", [])
+    as_module = ("-m", "keras_bert") in zip(arguments, arguments[1:], strict=False)
+    program = os.path.basename(sys.argv[0]) if sys.argv else ""
+    return as_module or os.path.splitext(program)[0] == "keras-bert"
 
 
 def _version(package):

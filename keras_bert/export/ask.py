@@ -100,7 +100,7 @@ def load(path: str) -> ExportedModel:
 
     try:
         loaded = tf.saved_model.load(folder)
-    except (tf.errors.OpError, OSError, RuntimeError, ValueError) as error:
+    except (tf.errors.OpError, OSError, RuntimeError, ValueError, IndexError) as error:
         raise ValueError(f"Cannot load {folder!r}: {error}") from error
     if "serving_default" not in loaded.signatures:
         raise ValueError(
