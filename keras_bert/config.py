@@ -136,6 +136,11 @@ class EncoderConfig:
         return dataclasses.asdict(self)
 
     @classmethod
+    def of(cls, config: EncoderConfig | dict) -> EncoderConfig:
+        """Returns a config as it is, and a dict, as saved files hold it, as a config."""
+        return cls.from_dict(config) if isinstance(config, dict) else config
+
+    @classmethod
     def from_dict(cls, fields: dict) -> EncoderConfig:
         """Builds a config from ``to_dict``'s result.
 

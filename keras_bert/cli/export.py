@@ -30,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the versions, saved_models/NAME",
     )
     parser.add_argument(
+        "--version",
+        type=arguments.positive_int,
+        metavar="N",
+        help="number of the version (the next one)",
+    )
+    parser.add_argument(
         "--no-verify", action="store_true", help="do not ask what was written in a fresh process"
     )
 
@@ -40,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
     from keras_bert import export
     from keras_bert.export.ask import METADATA
 
-    path = export.saved_model(model, args.output, verify=not args.no_verify)
+    path = export.saved_model(
+        model, args.output, version=args.version, verify=not args.no_verify
+    )
     print(f"wrote {path}")
     record = json.loads((Path(path) / METADATA).read_text(encoding="utf-8"))
     for check in record["checks"]:

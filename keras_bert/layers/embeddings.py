@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_bert.config import EncoderConfig
+
 __all__ = ["BertEmbeddings"]
 
 
@@ -30,7 +32,7 @@ class BertEmbeddings(keras.layers.Layer):
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
-        self.config = as_config(config)
+        self.config = EncoderConfig.of(config)
         self.layer_norm = keras.layers.LayerNormalization(
             epsilon=self.config.layer_norm_epsilon, name="layer_norm", dtype=self.dtype_policy
         )
@@ -79,9 +81,3 @@ class BertEmbeddings(keras.layers.Layer):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "config": self.config.to_dict()}
 
-
-def as_config(config):
-    """Turns a dict, as found in saved files, back into an EncoderConfig."""
-    from keras_bert.config import EncoderConfig
-
-    return EncoderConfig.from_dict(config) if isinstance(config, dict) else config

@@ -2,8 +2,8 @@
 
 import keras
 
+from keras_bert.config import EncoderConfig
 from keras_bert.layers.attention import SelfAttention
-from keras_bert.layers.embeddings import as_config
 from keras_bert.layers.linear import Linear
 
 __all__ = ["TransformerBlock"]
@@ -34,7 +34,7 @@ class TransformerBlock(keras.layers.Layer):
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
-        self.config = config = as_config(config)
+        self.config = config = EncoderConfig.of(config)
         policy = {"dtype": self.dtype_policy}
         linear = {"initializer_range": config.initializer_range, **policy}
         norm = {"epsilon": config.layer_norm_epsilon, **policy}

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_bert.config import EncoderConfig
-from keras_bert.layers.embeddings import BertEmbeddings, as_config
+from keras_bert.layers.embeddings import BertEmbeddings
 from keras_bert.layers.heads import Pooler
 from keras_bert.layers.transformer_block import TransformerBlock
 
@@ -53,7 +53,7 @@ class BertEncoder(keras.Model):
 
     def __init__(self, config: EncoderConfig, **kwargs):
         super().__init__(**kwargs)
-        self.config = config = as_config(config)
+        self.config = config = EncoderConfig.of(config)
         if not isinstance(config, EncoderConfig):
             raise TypeError(
                 f"BertEncoder takes an EncoderConfig; received {type(config).__name__}. To load a "
