@@ -1,5 +1,6 @@
 """Whether the installed TensorFlow, Keras and tensorflow-text go together."""
 
+import itertools
 import os
 import re
 import sys
@@ -41,7 +42,7 @@ def check_environment():
 def is_command_line() -> bool:
     """Whether this process is ``keras-bert``, or ``python -m keras_bert``."""
     arguments = getattr(sys, "orig_argv", [])
-    as_module = ("-m", "keras_bert") in zip(arguments, arguments[1:], strict=False)
+    as_module = ("-m", "keras_bert") in itertools.pairwise(arguments)
     program = os.path.basename(sys.argv[0]) if sys.argv else ""
     return as_module or os.path.splitext(program)[0] == "keras-bert"
 

@@ -46,9 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from keras_bert import export
     from keras_bert.export.ask import METADATA
 
-    path = export.saved_model(
-        model, args.output, version=args.version, verify=not args.no_verify
-    )
+    path = export.saved_model(model, args.output, version=args.version, verify=not args.no_verify)
     print(f"wrote {path}")
     record = json.loads((Path(path) / METADATA).read_text(encoding="utf-8"))
     for check in record["checks"]:

@@ -80,4 +80,3 @@ class BertEmbeddings(keras.layers.Layer):
     def get_config(self):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "config": self.config.to_dict()}
-

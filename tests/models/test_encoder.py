@@ -119,7 +119,7 @@ def test_mixed_precision_keeps_softmax_and_norm_in_float32(batch, policy):
     [
         ({}, "received nothing"),
         ({"input_ids": np.ones((1, 2))}, "received input_ids"),
-        ({"input_word_ids": np.ones((1, 2), int), "labels": np.ones(1)}, "received input_word_ids, labels"),
+        ({"input_word_ids": np.ones((1, 2)), "labels": np.ones(1)}, "received input_word_ids, lab"),
         ({"input_word_ids": np.ones(3, int)}, r"shape \(batch, seq\); received \(3,\)"),
     ],
 )
