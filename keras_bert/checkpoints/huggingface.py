@@ -150,6 +150,12 @@ class HuggingFaceCheckpoint:
         labels = [str(names.get(str(i), f"LABEL_{i}")) for i in range(count)]
         return labels if len(set(labels)) == count else [f"LABEL_{i}" for i in range(count)]
 
+    @property
+    def seq_length(self) -> int:
+        """Longest input in tokens: what both the positions and the tokenizer allow."""
+        most = self.config.max_position_embeddings
+        return min(most, self.tokenizer().model_max_length or most)
+
     def tokenizer(self):
         """The tokenizer of the folder's tokenizer files."""
         from keras_bert.text import Tokenizer

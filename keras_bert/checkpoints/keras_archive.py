@@ -55,10 +55,24 @@ class KerasCheckpoint:
         """The saved model's labels; None where it has none."""
         return getattr(self.model, "labels", None)
 
+    @property
+    def seq_length(self) -> int:
+        """Longest input in tokens, as the saved model takes it."""
+        return self._preprocessor.seq_length
+
     def tokenizer(self):
-        """The saved model's tokenizer, or None for a bare encoder."""
+        """The saved model's tokenizer."""
+        return self._preprocessor.tokenizer
+
+    @property
+    def _preprocessor(self):
         preprocessor = getattr(self.model, "preprocessor", None)
-        return getattr(preprocessor, "tokenizer", None)
+        if preprocessor is None:
+            raise CheckpointError(
+                f"{self.path} holds a {type(self.model).__name__} without a vocabulary, so that a "
+                "model that reads text cannot be made of it."
+            )
+        return preprocessor
 
     def load_encoder(self, encoder) -> LoadReport:
         """Fills an encoder of this checkpoint's config."""

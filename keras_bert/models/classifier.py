@@ -96,8 +96,7 @@ class BertClassifier(TaskModel):
             )
         labels = _check_labels(found if labels is None else labels)
         preprocessor = Preprocessor(
-            checkpoint.tokenizer(),
-            seq_length=seq_length or checkpoint.config.max_position_embeddings,
+            checkpoint.tokenizer(), seq_length=seq_length or checkpoint.seq_length
         )
         config = dataclasses.replace(checkpoint.config, use_pooler=True)
         model = cls(BertEncoder(config, **kwargs), preprocessor, labels)

@@ -47,7 +47,8 @@ class TaskModel(keras.Model):
     """
 
     def __init__(self, encoder, preprocessor, takes_pairs=False, head_is_fresh=True, **kwargs):
-        super().__init__(**kwargs)
+        # The encoder's policy, so that Keras scales the loss where the encoder runs in float16.
+        super().__init__(dtype=encoder.dtype_policy, **kwargs)
         self.encoder = encoder
         self.preprocessor = preprocessor
         self.takes_pairs = takes_pairs
@@ -350,11 +351,13 @@ class TaskModel(keras.Model):
 
     def _start_schedule(self, x, batch_size, epochs, kwargs):
         """Tells the learning-rate schedule how many steps this call of ``fit`` will take."""
-        schedule = getattr(self.optimizer, "_learning_rate", None)
+        # In float16 Keras wraps the optimiser in one that scales the loss.
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        schedule = getattr(optimizer, "_learning_rate", None)
         if hasattr(schedule, "start_run"):
             steps = kwargs.get("steps_per_epoch") or _steps_of(x, batch_size)
             epochs -= kwargs.get("initial_epoch", 0)
-            schedule.start_run(int(self.optimizer.iterations), steps * epochs)
+            schedule.start_run(int(optimizer.iterations), steps * epochs)
 
     # Saving.
 

@@ -84,6 +84,29 @@ def test_from_pretrained_of_what_was_saved(trained, tmp_path, as_folder):
         np.testing.assert_array_equal(one, other)
 
 
+def test_saved_length_is_kept(tiny_checkpoint, tmp_path):
+    model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint), seq_length=20)
+    model.save(tmp_path / "model.keras")
+    assert kb.BertClassifier.from_pretrained(str(tmp_path)).preprocessor.seq_length == 20
+
+
+def test_bare_encoder_has_no_vocabulary(model, tmp_path):
+    model.encoder.save(tmp_path / "model.keras")
+    with pytest.raises(kb.CheckpointError, match="without a vocabulary"):
+        kb.BertClassifier.from_pretrained(str(tmp_path), labels=LABELS)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_trains_in_mixed_precision(tiny_checkpoint, policy):
+    keras.utils.set_random_seed(3)
+    model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint), labels=LABELS, dtype=policy)
+    model.compile(learning_rate=5e-3)
+    assert hasattr(model.optimizer, "inner_optimizer") == (policy == "mixed_float16")
+    losses = model.fit(TRAIN, epochs=10, batch_size=4, verbose=0).history["loss"]
+    assert losses[-1] < 0.5 * losses[0]
+    assert model(model.preprocessor(["good"])).dtype == "float32"
+
+
 def test_other_labels_keep_the_encoder_alone(trained, tmp_path):
     trained.save(tmp_path / "model.keras")
     again = kb.BertClassifier.from_pretrained(str(tmp_path), labels=["a", "b", "c"])
