@@ -13,7 +13,7 @@ SERVED := saved_models/banking77/1/saved_model.pb
 # TensorFlow's start-up messages would hide ours.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install quickstart test test-slow lint format clean
+.PHONY: help install quickstart test test-slow lint format peers clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -73,6 +73,10 @@ lint: .venv/.installed
 format: .venv/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# make peers        KerasHub and PyTorch for benchmarks/, each in an environment of its own
+peers:
+	benchmarks/peers/install.sh
 
 # make clean        remove .venv, build and caches; exports stay
 clean:
