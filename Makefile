@@ -11,7 +11,7 @@ MODEL := build/banking77/model.keras
 SERVED := saved_models/banking77/1/saved_model.pb
 
 # TensorFlow's start-up messages would hide ours.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help install quickstart test test-slow lint format peers clean
 
