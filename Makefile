@@ -49,7 +49,7 @@ quickstart: $(SERVED)
 $(MODEL): $(MINILM)/config.json $(BANKING77)/train.csv
 	@echo "== Fine-tuning MiniLM-L6 on BANKING77: 10,003 questions, 77 intents"
 	$(BIN)/keras-bert train --from $(MINILM) --train $(BANKING77)/train.csv \
-	  --output $(@D) --epochs 4 --learning-rate 2e-4 --seed 1
+	  --output $(@D) --epochs 4 --batch-size 64 --learning-rate 3e-4 --seed 1
 
 $(SERVED): $(MODEL)
 	@echo
