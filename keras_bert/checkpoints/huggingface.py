@@ -154,17 +154,21 @@ class HuggingFaceCheckpoint:
     def seq_length(self) -> int:
         """Longest input in tokens: what both the positions and the tokenizer allow."""
         most = self.config.max_position_embeddings
-        return min(most, self.tokenizer().model_max_length or most)
+        return min(most, self._tokenizer.model_max_length or most)
 
     def tokenizer(self):
         """The tokenizer of the folder's tokenizer files."""
+        return self._tokenizer
+
+    @functools.cached_property
+    def _tokenizer(self):
         from keras_bert.text import Tokenizer
 
         return Tokenizer.from_pretrained(self.folder)
 
     def load_encoder(self, encoder) -> LoadReport:
         """Fills an encoder of this checkpoint's config."""
-        return self.load({"encoder": (encoder, self._encoder_table(encoder))})
+        return self.load_classifier(encoder)
 
     def load_classifier(self, encoder, head=None) -> LoadReport:
         """Fills an encoder and, if given, a classification head."""
