@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.text.packing import longest_first, pack_segments, padded_length
-from keras_bert.text.wordpiece import WordPieceTokenizer
+from keras_bert.text.tokenizer import Tokenizer
 
 __all__ = ["Preprocessor", "string_tensor"]
 
@@ -29,7 +29,7 @@ class Preprocessor(keras.layers.Layer):
     exported graphs. It has no weights.
 
     Args:
-        tokenizer: a `WordPieceTokenizer`.
+        tokenizer: a `Tokenizer`.
         seq_length: most tokens of a row, special ones included. Default: the tokenizer's
             `model_max_length`, or 512.
         stride: reserved for windows over long texts; only None so far.
@@ -51,7 +51,7 @@ class Preprocessor(keras.layers.Layer):
 
     def __init__(
         self,
-        tokenizer: WordPieceTokenizer,
+        tokenizer: Tokenizer,
         seq_length: int | None = None,
         stride: int | None = None,
         pad_to: str = "longest",

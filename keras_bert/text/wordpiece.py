@@ -26,7 +26,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.text import normalizer
-from keras_bert.text.vocabulary import check_vocabulary, read_vocabulary
+from keras_bert.text.tokenizer import Tokenizer
+from keras_bert.text.vocabulary import read_vocabulary
 
 __all__ = ["WordPieceTokenizer"]
 
@@ -36,7 +37,7 @@ _MAX_WORD_BYTES = 4 * _MAX_WORD_CHARACTERS
 
 
 @keras.saving.register_keras_serializable("keras_bert")
-class WordPieceTokenizer:
+class WordPieceTokenizer(Tokenizer):
     """BERT's WordPiece tokenizer as a chain of TensorFlow ops.
 
     Ids are those of google-research/bert's `FullTokenizer` on every well-formed string; bytes that
@@ -81,84 +82,29 @@ class WordPieceTokenizer:
     ):
         if isinstance(vocabulary, str | os.PathLike):
             vocabulary = read_vocabulary(vocabulary)
-        self.vocabulary = check_vocabulary(vocabulary)
-        self.vocabulary_size = len(self.vocabulary)
+        super().__init__(
+            vocabulary,
+            unk_token=unk_token,
+            cls_token=cls_token,
+            sep_token=sep_token,
+            pad_token=pad_token,
+            mask_token=mask_token,
+            model_max_length=model_max_length,
+        )
         self.lower_case = bool(lower_case)
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = bool(tokenize_chinese_chars)
-        self.model_max_length = model_max_length
-        self.unk_token, self.cls_token, self.sep_token = unk_token, cls_token, sep_token
-        self.pad_token, self.mask_token = pad_token, mask_token
-
-        ids = {token: index for index, token in enumerate(self.vocabulary)}
-        _check_special_tokens(ids, unk=unk_token, cls=cls_token, sep=sep_token, pad=pad_token)
-        self.unk_id, self.cls_id = ids[unk_token], ids[cls_token]
-        self.sep_id, self.pad_id = ids[sep_token], ids[pad_token]
-        self.mask_id = ids.get(mask_token)
-
         self._patterns = _patterns(self.lower_case, self._strips(), self.tokenize_chinese_chars)
         self._normalizer, self._wordpiece = self._make_ops()
-        signature = [tf.TensorSpec([None], tf.string)]
-        self._compiled_ids = tf.function(self._ids, input_signature=signature)
-        self._compiled_spans = tf.function(self._ids_and_spans, input_signature=signature)
-
-    def tokenize(self, strings: Any) -> tf.RaggedTensor | tf.Tensor:
-        """Gives the ids of the pieces of each string, without special tokens.
-
-        Args:
-            strings: a string tensor (batch,) or (), or anything `tf.convert_to_tensor` makes one.
-
-        Returns:
-            int32: ragged (batch, pieces) for a batch, a tensor (pieces,) for one string.
-
-        Example:
-            >>> tokenizer.tokenize(tf.constant("unaffable"))   # -> [14477, 20961, 3468]
-        """
-        return self._apply(self._ids, self._compiled_ids, strings)
-
-    def tokenize_with_offsets(self, strings: Any) -> tuple[tf.RaggedTensor | tf.Tensor, ...]:
-        """Gives the ids and says where each piece stands in the original string.
-
-        Offsets count bytes of the string as given, before any normalisation. A span ends with the
-        last character that gave a byte to the piece; accents that normalisation drops after it stay
-        outside. A character that becomes several pieces (a Korean syllable) is the span of each.
-
-        Args:
-            strings: as for `tokenize`.
-
-        Returns:
-            (ids, starts, ends), int32, each shaped as the result of `tokenize`; `ends` excluded.
-
-        Example:
-            >>> ids, starts, ends = tokenizer.tokenize_with_offsets(["Où?"])
-            >>> starts, ends             # "ù" takes two bytes
-            (<tf.RaggedTensor [[0, 3]]>, <tf.RaggedTensor [[3, 4]]>)
-        """
-        return self._apply(self._ids_and_spans, self._compiled_spans, strings)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values; the vocabulary as one string of lines."""
         return {
-            "vocabulary": "\n".join(self.vocabulary),
+            **super().get_config(),
             "lower_case": self.lower_case,
             "strip_accents": self.strip_accents,
             "tokenize_chinese_chars": self.tokenize_chinese_chars,
-            "unk_token": self.unk_token,
-            "cls_token": self.cls_token,
-            "sep_token": self.sep_token,
-            "pad_token": self.pad_token,
-            "mask_token": self.mask_token,
-            "model_max_length": self.model_max_length,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> WordPieceTokenizer:
-        """Makes the tokenizer that `get_config` described."""
-        return cls(**{**config, "vocabulary": config["vocabulary"].split("\n")})
-
-    def __reduce__(self):
-        # Compiled functions can neither be pickled nor copied; they are made anew.
-        return type(self).from_config, (self.get_config(),)
 
     def __repr__(self) -> str:
         return (
@@ -189,25 +135,6 @@ class WordPieceTokenizer:
                     token_out_type=tf.int32,
                 ),
             )
-
-    def _apply(self, function, compiled, strings):
-        strings = tf.convert_to_tensor(strings)
-        if strings.dtype != tf.string:
-            # An empty Python list becomes an empty float tensor.
-            if strings.shape.num_elements() != 0:
-                raise TypeError(f"Expected strings, received a tensor of {strings.dtype.name}.")
-            strings = tf.zeros(strings.shape, tf.string)
-        if strings.shape.rank not in (0, 1):
-            raise ValueError(
-                f"Expected one string or a batch of them, shape () or (batch,). Received shape "
-                f"{strings.shape}."
-            )
-        # Outside a graph, a compiled function spares dispatching two dozen ops from Python.
-        run = compiled if tf.executing_eagerly() else function
-        if strings.shape.rank == 1:
-            return run(strings)
-        rows = run(strings[tf.newaxis])
-        return tuple(row.values for row in rows) if isinstance(rows, tuple) else rows.values
 
     def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
         plain = self._is_plain(strings)
@@ -241,15 +168,6 @@ class WordPieceTokenizer:
 
     def _spoil_long_words(self, text: tf.Tensor) -> tf.Tensor:
         return _spoil_long_words(text, self.tokenize_chinese_chars)
-
-
-def _check_special_tokens(ids: dict[str, int], **tokens: str) -> None:
-    missing = [f"{name}_token={token!r}" for name, token in tokens.items() if token not in ids]
-    if missing:
-        raise ValueError(
-            f"The vocabulary of {len(ids)} tokens lacks {', '.join(missing)}. Is it a WordPiece "
-            "vocabulary? If its special tokens have other names, pass them."
-        )
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,0 +1,153 @@
+"""WordPiece tokenizers: `vocab.txt` or `tokenizer.json`, and the options of BERT's normaliser."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+from keras_bert.text.pretrained.folder import TokenizerFolder, read_json
+from keras_bert.text.vocabulary import looks_cased, read_vocabulary
+from keras_bert.text.wordpiece import WordPieceTokenizer
+
+__all__ = ["load", "recognises"]
+
+# Hugging Face's tokenizer classes that are BERT's WordPiece, "Fast" left off. Others with a
+# vocab.txt split words differently first (Japanese, Vietnamese, tweets).
+_CLASSES = frozenset(
+    f"{name}Tokenizer"
+    for name in (
+        "Bert ConvBert DPRContextEncoder DPRQuestionEncoder DPRReader DistilBert Electra Funnel "
+        "LayoutLM LayoutLMv2 Lxmert MPNet MobileBert Realm RetriBert Splinter SqueezeBert"
+    ).split()
+)
+# Say nothing: the class that reads whatever tokenizer.json says.
+_NEUTRAL_CLASSES = frozenset(["PreTrainedTokenizer", "TokenizersBackend", "AutoTokenizer"])
+
+
+def recognises(folder: TokenizerFolder) -> bool:
+    """Yes: a folder that no other kind recognises is WordPiece, or `load` says what it lacks."""
+    return True
+
+
+def load(folder: TokenizerFolder) -> WordPieceTokenizer:
+    """Reads the tokenizer.
+
+    Raises:
+        FileNotFoundError: there is no vocabulary.
+        ValueError: a file cannot be read as what it should be, or asks for another kind.
+    """
+    _check_kind(folder)
+    vocabulary = _vocabulary(folder)
+    return WordPieceTokenizer(
+        vocabulary,
+        lower_case=_lower_case(folder, vocabulary),
+        strip_accents=_option("strip_accents", "strip_accents", folder, None),
+        tokenize_chinese_chars=_option(
+            "tokenize_chinese_chars", "handle_chinese_chars", folder, True
+        ),
+        model_max_length=folder.model_max_length,
+        **folder.special_tokens(),
+    )
+
+
+def _check_kind(folder: TokenizerFolder) -> None:
+    kind, path = folder.model_type, str(folder.path)
+    if kind not in (None, "WordPiece"):
+        raise ValueError(
+            f"The tokenizer in {path!r} is of the kind {kind!r} (tokenizer.json). Only "
+            "WordPiece is supported so far."
+        )
+    steps = folder.section("normalizer").get("type"), folder.section("pre_tokenizer").get("type")
+    if kind and steps != ("BertNormalizer", "BertPreTokenizer"):
+        raise ValueError(
+            f"tokenizer.json in {path!r} prepares text with {steps[0]} and {steps[1]}. "
+            "Expected BERT's own, BertNormalizer and BertPreTokenizer."
+        )
+    name = folder.class_name
+    if name and name not in _CLASSES | _NEUTRAL_CLASSES:
+        raise ValueError(
+            f"The tokenizer in {path!r} is a {folder.config['tokenizer_class']} "
+            "(tokenizer_config.json). Only BERT's WordPiece is supported so far."
+        )
+
+
+def _vocabulary(folder: TokenizerFolder) -> list[str]:
+    if folder.has("vocab.txt"):
+        tokens = read_vocabulary(folder.path / "vocab.txt")
+    elif folder.fast:
+        tokens = _vocabulary_of_model(folder)
+    else:
+        hint = ""
+        if folder.has("vocab.json") or list(folder.path.glob("*.model")):
+            hint = (
+                " There is a vocab.json or *.model: byte-pair and SentencePiece tokenizers are not "
+                "supported yet."
+            )
+        found = sorted(path.name for path in folder.path.iterdir())[:20]
+        raise FileNotFoundError(
+            f"No vocab.txt and no tokenizer.json in {str(folder.path)!r}.{hint} Found: {found}."
+        )
+    return tokens + _added_tokens(folder, tokens)
+
+
+def _vocabulary_of_model(folder: TokenizerFolder) -> list[str]:
+    model, path = folder.section("model"), str(folder.path)
+    ids = model.get("vocab")
+    if not isinstance(ids, dict) or not ids:
+        raise ValueError(
+            f"tokenizer.json in {path!r} has no model.vocab. Expected a dict of tokens."
+        )
+    if model.get("continuing_subword_prefix", "##") != "##":
+        raise ValueError(
+            f"tokenizer.json in {path!r} marks continuations with "
+            f"{model['continuing_subword_prefix']!r}. Expected '##'."
+        )
+    if sorted(ids.values()) != list(range(len(ids))):
+        raise ValueError(
+            f"The {len(ids)} ids of model.vocab in {path!r}/tokenizer.json are not "
+            f"0 to {len(ids) - 1}, each once."
+        )
+    return sorted(ids, key=ids.get)
+
+
+def _added_tokens(folder: TokenizerFolder, tokens: list[str]) -> list[str]:
+    """Tokens that were added behind the vocabulary, so that its size is the embedding table's."""
+    listed = folder.fast.get("added_tokens", [])
+    added = {t["id"]: t["content"] for t in listed if t["id"] >= len(tokens)}
+    for token, index in read_json(folder.path / "added_tokens.json").items():
+        if index >= len(tokens):
+            added[index] = token
+    if not added:
+        return []
+    expected = list(range(len(tokens), len(tokens) + len(added)))
+    if sorted(added) != expected:
+        raise ValueError(
+            f"The ids of the added tokens in {str(folder.path)!r} are {sorted(added)}. Expected "
+            f"{expected[0]} to {expected[-1]}, behind the vocabulary of {len(tokens)}."
+        )
+    names = [added[index] for index in expected]
+    warnings.warn(
+        f"{str(folder.path)!r} adds {len(names)} tokens to its vocabulary ({', '.join(names[:5])}"
+        f"{', ...' if len(names) > 5 else ''}). They have ids here, but text is not searched for "
+        "them before it is split into words.",
+        stacklevel=6,
+    )
+    return names
+
+
+def _option(name: str, fast_name: str, folder: TokenizerFolder, default: Any) -> Any:
+    """tokenizer_config.json wins over tokenizer.json, as in `transformers`."""
+    return folder.config.get(name, folder.section("normalizer").get(fast_name, default))
+
+
+def _lower_case(folder: TokenizerFolder, vocabulary: list[str]) -> bool:
+    said = _option("do_lower_case", "lowercase", folder, None)
+    if said is None:
+        said = read_json(folder.path / "bert_config.json").get("do_lower_case")
+    if said is not None:
+        return bool(said)
+    words = re.split(r"[^a-z]+", folder.path.resolve().name.lower())
+    if "uncased" in words or "cased" in words:
+        return "uncased" in words
+    return not looks_cased(vocabulary)
