@@ -23,12 +23,13 @@ def interleaved(
         pause: rest between two measurements, for thread pools of the last one to fall asleep.
 
     Returns:
-        name -> `seconds` (one per round), `first` (the uncounted round), `examples`.
+        name -> `seconds` (one per round), `first` (the uncounted round), `examples`, and whatever
+        else the answer of the uncounted round said.
     """
     results = {}
     for name, measure in entries.items():
         answer = measure()
-        results[name] = {"first": answer["seconds"], "examples": answer["examples"], "seconds": []}
+        results[name] = {**answer, "first": answer["seconds"], "seconds": []}
         time.sleep(pause)
     started = time.perf_counter()
     for done in range(rounds):

@@ -6,7 +6,9 @@ nor torch, because every contender's process imports this file.
 """
 
 import csv
+import itertools
 import json
+import lzma
 import pathlib
 import random
 from collections.abc import Callable, Sequence
@@ -22,17 +24,24 @@ def read_labelled(path: str | pathlib.Path) -> tuple[list[str], list[str]]:
 def read_texts(path: str | pathlib.Path) -> list[str]:
     """Reads texts: the first column of a .csv, every SQuAD context of a .json, lines of a .txt.
 
-    A folder is read file by file in name order (contexts of SQuAD files only).
+    Sentences of a .conll are its words with blanks between. Files may be .xz. A folder is read
+    file by file in name order (SQuAD and CoNLL files only).
     """
     path = pathlib.Path(path)
     if path.is_dir():
-        return [text for file in sorted(path.glob("*.json")) for text in read_texts(file)]
+        files = sorted([*path.glob("*.json"), *path.glob("*.conll")])
+        return [text for file in files for text in read_texts(file)]
     if path.suffix == ".csv":
         return read_labelled(path)[0]
     if path.suffix == ".json":
         articles = json.loads(path.read_text(encoding="utf-8"))["data"]
         return [part["context"] for article in articles for part in article["paragraphs"]]
-    return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    content = lzma.open(path).read() if path.suffix == ".xz" else path.read_bytes()
+    lines = content.decode("utf-8").split("\n")
+    if path.suffix == ".conll":
+        sentences = itertools.groupby(lines, key=lambda line: bool(line.strip()))
+        return [" ".join(line.split()[0] for line in rows) for words, rows in sentences if words]
+    return [line for line in lines if line.strip()]
 
 
 def sample(

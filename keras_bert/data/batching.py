@@ -14,6 +14,7 @@ __all__ = [
     "TruncationWarning",
     "length_grouped_batches",
     "sorted_batches",
+    "without_autotuning",
     "warn_of_cuts",
 ]
 
@@ -85,9 +86,10 @@ class TokenizedTexts:
         )
         rows = rows.apply(tf.data.experimental.assert_cardinality(count))
         if labels is None:
-            return rows.map(self.batch).prefetch(2)
+            return without_autotuning(rows.map(self.batch).prefetch(2))
         labels = tf.constant(labels)
-        return rows.map(lambda r: (self.batch(r), tf.gather(labels, r))).prefetch(2)
+        labelled = rows.map(lambda r: (self.batch(r), tf.gather(labels, r)))
+        return without_autotuning(labelled.prefetch(2))
 
     def _tokenize(self, texts):
         tokenize = self._preprocessor.tokenizer.tokenize
@@ -96,6 +98,20 @@ class TokenizedTexts:
             for i in range(0, len(texts), TOKENIZER_CHUNK)
         ]
         return chunks[0] if len(chunks) == 1 else tf.concat(chunks, axis=0)
+
+
+def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The dataset, with tf.data's tuning of its parallelism off unless it was set.
+
+    The thread that tunes sleeps for up to a minute and can miss that the iterator is destroyed,
+    which then waits for it: seconds at the end of an epoch in which nothing happens. Without it,
+    ``AUTOTUNE`` means the number of cores. Seen with TensorFlow 2.20.
+    """
+    if dataset.options().autotune.enabled is not None:
+        return dataset
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def warn_of_cuts(cut, seq_length: int):

@@ -13,6 +13,7 @@ from keras_bert.data.batching import (
     length_grouped_batches,
     sorted_batches,
     warn_of_cuts,
+    without_autotuning,
 )
 from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
 from keras_bert.text.preprocessor import string_tensor
@@ -343,7 +344,8 @@ class TaskModel(keras.Model):
             texts = tuple(tf.nest.flatten(texts)) if self.takes_pairs else texts
             return (self.preprocessor(texts), self.graph_targets(labels), *rest)
 
-        return dataset.map(to_ids, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        dataset = dataset.map(to_ids, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        return without_autotuning(dataset)
 
     def graph_targets(self, labels: tf.Tensor) -> tf.Tensor:
         """``targets`` for tensors, in a ``tf.data`` pipeline."""

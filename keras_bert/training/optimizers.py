@@ -81,19 +81,21 @@ class AdamW(keras.optimizers.Optimizer):
         self._decayed = [v.name not in self.not_decayed for v in variables]
 
     def _clip_gradients(self, grads):
-        # Summing the rows first: clipping and squaring IndexedSlices as they are treats every
-        # use of a token as a weight of its own.
-        grads = [tf.convert_to_tensor(grad) for grad in grads]
+        # Summing the rows of a token first: clipping and squaring IndexedSlices as they are treats
+        # every use of a token as a weight of its own.
         if not self.global_clipnorm:
-            return super()._clip_gradients(grads)
-        # As super does, in half the passes over memory: no squares are written, and gradients
-        # that need no scaling are not copied.
-        norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(tf.cast(g, tf.float32)) for g in grads]))
-        return tf.cond(
+            return super()._clip_gradients([tf.convert_to_tensor(grad) for grad in grads])
+        grads = [_with_unique_rows(grad) for grad in grads]
+        # As super does, in half the passes over memory: no squares are written, gradients that need
+        # no scaling are not copied, and an embedding's are a few rows until the very end.
+        parts = [_values(grad) for grad in grads]
+        norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(tf.cast(g, tf.float32)) for g in parts]))
+        parts = tf.cond(
             norm > self.global_clipnorm,
-            lambda: [grad * tf.cast(self.global_clipnorm / norm, grad.dtype) for grad in grads],
-            lambda: grads,
+            lambda: [part * tf.cast(self.global_clipnorm / norm, part.dtype) for part in parts],
+            lambda: parts,
         )
+        return [_dense(grad, part) for grad, part in zip(grads, parts, strict=True)]
 
     def _apply_weight_decay(self, variables):
         """Nothing: ``update_step`` decays, in the same pass over the variable."""
@@ -141,3 +143,24 @@ class AdamW(keras.optimizers.Optimizer):
             "bias_correction": self.bias_correction,
             "not_decayed": list(self.not_decayed),
         }
+
+
+def _with_unique_rows(grad):
+    """A gradient; rows of ``IndexedSlices`` that belong to one row of the variable are summed."""
+    if not isinstance(grad, tf.IndexedSlices):
+        return grad
+    rows, places = tf.unique(grad.indices)
+    values = tf.math.unsorted_segment_sum(grad.values, places, tf.size(rows))
+    return tf.IndexedSlices(values, rows, grad.dense_shape)
+
+
+def _values(grad):
+    """What a gradient holds: itself, or the rows that are not zero."""
+    return grad.values if isinstance(grad, tf.IndexedSlices) else grad
+
+
+def _dense(grad, values):
+    """The gradient with other values, all rows written out."""
+    if not isinstance(grad, tf.IndexedSlices):
+        return values
+    return tf.convert_to_tensor(tf.IndexedSlices(values, grad.indices, grad.dense_shape))

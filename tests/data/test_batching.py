@@ -8,6 +8,7 @@ from keras_bert.data.batching import (
     TruncationWarning,
     length_grouped_batches,
     sorted_batches,
+    without_autotuning,
 )
 
 
@@ -83,3 +84,17 @@ def test_each_pass_asks_for_new_batches(preprocessor):
     labels = [[y.numpy().tolist() for _, y in dataset] for _ in range(2)]
     assert labels == [[[7], [7]], [[8, 9], [8, 9]]]
     assert dataset.element_spec[0]["input_word_ids"] == tf.TensorSpec((None, None), tf.int32)
+
+
+def test_no_thread_tunes_our_datasets(preprocessor):
+    tokens = TokenizedTexts(preprocessor, ["a", "b c"])
+    assert tokens.dataset(lambda: [[0, 1]]).options().autotune.enabled is False
+    assert tokens.dataset(lambda: [[0, 1]], [1, 2]).options().autotune.enabled is False
+
+
+def test_autotuning_that_was_asked_for_stays():
+    options = tf.data.Options()
+    options.autotune.enabled = True
+    dataset = tf.data.Dataset.range(3).with_options(options)
+    assert without_autotuning(dataset).options().autotune.enabled is True
+    assert without_autotuning(tf.data.Dataset.range(3)).options().autotune.enabled is False

@@ -1,0 +1,221 @@
+"""Strings to ids: keras_bert's tokenizers beside tf.text's, KerasHub's and Hugging Face's.
+
+Every contender runs in a process of its own, pinned to as many cores as it has threads, and they
+take turns. Example:
+
+    python benchmarks/tokenizer.py --vocabulary VOCAB_TXT --tweets BTC_FOLDER \
+        --chinese CMRC_JSON --documents NOVELS_TXT_XZ --bpe FOLDER > tokenizer.md
+
+Measured are ids of batches, the whole preprocessor (padded rows), offsets, and a tf.data pipeline
+to rows of 128 ids.
+"""
+
+import argparse
+import contextlib
+import pathlib
+import random
+import sys
+from functools import partial
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "peers"))
+
+from contender import Contender
+from measure import Records, interleaved, rates, times_ours
+from recipe import read_texts
+
+WORDPIECE = {
+    "keras_bert": "python",
+    "tf.text FastBertTokenizer": "python",
+    "tf.text BertTokenizer": "python",
+    "KerasHub": "kerashub_python",
+    "Hugging Face": "torch_python",
+}
+BPE = {"keras_bert BPE": "python", "KerasHub BPE": "kerashub_python"}
+BPE |= {"Hugging Face BPE": "torch_python"}
+
+KINDS = {"tweets": "English tweets", "chinese": "Chinese paragraphs", "documents": "long documents"}
+# Texts per round and sizes of batches. A document is 100 KB of a novel.
+COUNTS = {"tweets": 8000, "chinese": 1000, "documents": 16}
+BATCHES = {"tweets": (32, 1000), "chinese": (32, 1000), "documents": (4,)}
+DOCUMENT_BYTES = 100_000
+SEQ_LENGTH = 128
+
+
+def drawn(kind: str, arguments) -> list[str]:
+    """The texts of a kind, the same in every run."""
+    texts = read_texts(getattr(arguments, kind))
+    count = max(4, round(COUNTS[kind] * arguments.scale))
+    if kind != "documents":
+        return random.Random(0).sample(texts, min(count, len(texts)))
+    whole = " ".join(texts[: 2000 * count])
+    step = DOCUMENT_BYTES
+    return [whole[at : at + step] for at in range(0, min(len(whole), step * count), step)]
+
+
+@contextlib.contextmanager
+def running(names: dict, threads: int, arguments):
+    """Starts the contenders; yields name -> contender, and what each says of itself."""
+    files = {"wordpiece": str(arguments.vocabulary), "bpe": str(arguments.bpe or "")}
+    with contextlib.ExitStack() as stack:
+        found, versions = {}, {}
+        for name, python in names.items():
+            found[name] = stack.enter_context(
+                Contender(name, getattr(arguments, python), "tokenizing.py", arguments.log)
+            )
+            versions[name] = found[name].ask(
+                "load", kind=name, threads=threads, files=files, seq_length=SEQ_LENGTH
+            )
+        yield found, versions
+
+
+def entries(found: dict, batch: int) -> dict:
+    """What is measured of a kind of text: name -> call."""
+    calls = {}
+    for name, contender in found.items():
+        calls[name] = partial(contender.ask, "tokenize", batch_size=batch)
+    for name, contender in found.items():
+        if name.startswith("keras_bert"):
+            more = {"from Python lists": "lists", "with offsets": "offsets"}
+            if name == "keras_bert":
+                more["whole preprocessor"] = "packed"
+        elif name.startswith("Hugging Face"):
+            more = {"encode_batch_fast": "quick"}
+            if name == "Hugging Face":
+                more["whole preprocessor"] = "packed"
+        elif name.endswith("BPE"):
+            more = {}
+        else:
+            more = {"whole preprocessor": "packed"}
+        for label, what in more.items():
+            calls[f"{name}, {label}"] = partial(
+                contender.ask, "tokenize", batch_size=batch, what=what
+            )
+    for name, contender in found.items():
+        if name.startswith("Hugging Face") or name.endswith("BPE"):
+            continue
+        calls[f"{name}, tf.data to {SEQ_LENGTH} ids"] = partial(
+            contender.ask, "pipeline", batch_size=batch
+        )
+    return calls
+
+
+def measure(kind: str, threads: int, family: str, records: Records, arguments) -> None:
+    """Measures all batch sizes of a kind of text that are not there yet."""
+    names = WORDPIECE if family == "WordPiece" else BPE
+    cells = [
+        {"family": family, "texts": kind, "threads": threads, "batch": batch}
+        | {"scale": arguments.scale}
+        for batch in BATCHES[kind]
+    ]
+    missing = [cell for cell in cells if not records.has(cell)]
+    if not missing:
+        return
+    texts = drawn(kind, arguments)
+    with running(names, threads, arguments) as (found, versions):
+        for contender in found.values():
+            size = contender.ask("examples", texts=texts)
+        ids = {name: contender.ask("total_ids") for name, contender in found.items()}
+        for cell in missing:
+            records.add(
+                cell,
+                results=interleaved(
+                    entries(found, cell["batch"]), arguments.rounds, arguments.seconds
+                ),
+                bytes=size,
+                ids=ids,
+                versions=versions,
+            )
+
+
+def table(records: list[dict]) -> str:
+    """Markdown: one row per batch size and contender."""
+    lines = [
+        "| batch | contender | texts/s | lowest to highest | MB/s | keras_bert is | ids |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for record in sorted(records, key=lambda one: one["cell"]["batch"]):
+        results, size = record["results"], record["bytes"]
+        for name, result in results.items():
+            ours = counterpart(name, results)
+            median, lowest, highest = rates(result)
+            ratio = "" if ours == name else f"{times_ours(results[ours], result):.2f} ×"
+            megabytes = median * size / result["examples"] / 1e6
+            lines.append(
+                f"| {record['cell']['batch']} | {name} | {median:,.0f} | {lowest:,.0f} to "
+                f"{highest:,.0f} | {megabytes:.1f} | {ratio} | {record['ids'].get(name, ''):,} |"
+                if name in record["ids"]
+                else f"| {record['cell']['batch']} | {name} | {median:,.0f} | {lowest:,.0f} to "
+                f"{highest:,.0f} | {megabytes:.1f} | {ratio} | |"
+            )
+    return "\n".join(lines)
+
+
+def counterpart(name: str, results: dict) -> str:
+    """What of ours a row is compared with: the same work, or else ids."""
+    base = "keras_bert BPE" if "keras_bert BPE" in results else "keras_bert"
+    work = name.partition(", ")[2]
+    same = f"{base}, {work}"
+    return same if same in results and not name.startswith("keras_bert") else base
+
+
+def report(records: Records) -> str:
+    """All tables of the kept results."""
+    parts = [records.heading()]
+    groups: dict[tuple, list] = {}
+    for record in records.all.values():
+        cell = record["cell"]
+        groups.setdefault((cell["family"], cell["texts"], cell["threads"]), []).append(record)
+    for (family, kind, threads), group in sorted(groups.items(), reverse=True):
+        examples = next(iter(group[0]["results"].values()))["examples"]
+        parts.append(
+            f"### {family}, {KINDS[kind]}, {threads} thread{'s' * (threads > 1)}\n\n"
+            f"{examples} texts of {group[0]['bytes'] / examples:,.0f} bytes"
+        )
+        parts.append(table(group))
+        peaks = {
+            name: max((record["results"][name].get("peak_mib", 0) for record in group), default=0)
+            for name in group[0]["ids"]
+        }
+        grown = ", ".join(f"{name} {peak:.0f}" for name, peak in peaks.items())
+        parts.append(f"Growth of peak memory in the first round, MiB: {grown}")
+    return "\n\n".join(parts)
+
+
+def parse(argv):
+    """The arguments."""
+    found = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    found.add_argument("--vocabulary", required=True, help="bert-base-uncased's vocab.txt")
+    found.add_argument("--tweets", required=True, help="folder of .conll files, or .txt, .csv")
+    found.add_argument("--chinese", required=True, help="SQuAD-style .json, .txt or .csv")
+    found.add_argument("--documents", required=True, help="novels: .txt or .txt.xz")
+    found.add_argument("--bpe", help="folder with vocab.json and merges.txt; BPE too")
+    found.add_argument("--texts", nargs="*", choices=list(KINDS), default=list(KINDS))
+    found.add_argument("--threads", nargs="*", type=int, default=[1, 2])
+    found.add_argument("--rounds", type=int, default=9)
+    found.add_argument("--seconds", type=float, default=60)
+    found.add_argument("--scale", type=float, default=1.0)
+    found.add_argument("--runs", help="JSON lines file of results; cells in it are not repeated")
+    found.add_argument("--python", default=sys.executable, help="interpreter with keras_bert")
+    found.add_argument("--torch-python", default="build/peers/torch/bin/python")
+    found.add_argument("--kerashub-python", default="build/peers/kerashub/bin/python")
+    found.add_argument("--log", default="build/benchmarks/log.txt", help="what contenders print")
+    return found.parse_args(argv)
+
+
+def main(argv=None) -> int:
+    """Measures what is missing, prints everything."""
+    arguments = parse(argv)
+    records = Records(arguments.runs)
+    pathlib.Path(arguments.log).parent.mkdir(parents=True, exist_ok=True)
+    for family in ["WordPiece", "BPE"][: 1 + bool(arguments.bpe)]:
+        for kind in arguments.texts:
+            for threads in arguments.threads:
+                measure(kind, threads, family, records, arguments)
+    print(report(records))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
