@@ -14,8 +14,8 @@ __all__ = [
     "TruncationWarning",
     "length_grouped_batches",
     "sorted_batches",
-    "without_autotuning",
     "warn_of_cuts",
+    "without_autotuning",
 ]
 
 #: Batches whose examples are sorted together in training. Larger pools pad less and shuffle
