@@ -205,7 +205,6 @@ class BytePairTokenizer(Tokenizer):
         """Ids of the pieces; bytes that the vocabulary lacks have ids behind it."""
         words = tf.strings.split(_mark_words(text), sep=_MARK)
         different, place = tf.unique(words.values)
-        # NUL cannot be looked up.
         pieces = tf.cond(plain, lambda: self._look_up(different), lambda: self._merge(different))
         of_words = tf.gather(pieces, place)
         return tf.RaggedTensor.from_row_splits(
@@ -213,7 +212,7 @@ class BytePairTokenizer(Tokenizer):
         )
 
     def _look_up(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """The pieces of words without NUL: most words are tokens, and only the others are merged."""
+        """The pieces of words: most words are tokens, and only the others are merged."""
         import tensorflow_text as tf_text
 
         lookup = tf_text.FastWordpieceTokenizer(
@@ -234,9 +233,7 @@ class BytePairTokenizer(Tokenizer):
         # Made where it is used, and so part of each graph: kept in the tokenizer, the op's resource
         # would have to be tracked by whatever is saved.
         merger = tf_text.SentencepieceTokenizer(model=self._model.merges)
-        return merger.tokenize(
-            tf.strings.unicode_transcode(words, input_encoding="ISO-8859-1", output_encoding="UTF-8")
-        )
+        return merger.tokenize(tf.strings.unicode_transcode(words, "ISO-8859-1", "UTF-8"))
 
     def _token_ids(self, pieces: tf.Tensor) -> tf.Tensor:
         if not self._model.absent_bytes:
@@ -335,8 +332,10 @@ class _Model:
         words = byte_pair_model.whole_words(vocabulary, ranks)
         no_word = f"{byte_pair_model.NO_WORD}{len(words)}"
         longest = max(len(word.encode("utf-8")) for word in words)
+        # No token continues another. With a second space, placeholders are not taken for such.
+        continuation = f"{byte_pair_model.NO_WORD} "
         model = tf_text.build_fast_wordpiece_model(
-            [*words, no_word], longest, byte_pair_model.NO_WORD, no_word, True, False
+            [*words, no_word], longest, continuation, no_word, True, False
         )
         with tf.init_scope(), tf.device("CPU:0"):
             self.words = tf.constant(np.frombuffer(model, np.uint8))
@@ -353,8 +352,8 @@ def _model(vocabulary: str, merges: str) -> _Model:
 
 
 def _is_plain(strings: tf.Tensor) -> tf.Tensor:
-    """Whether all strings are UTF-8 without NUL."""
-    return tf.reduce_all(tf.strings.regex_full_match(strings, f"{_CHARACTER_NOT_NUL}*"))
+    """Whether all strings are UTF-8, and their words can be looked up."""
+    return tf.reduce_all(tf.strings.regex_full_match(strings, f"{_PLAIN}*"))
 
 
 def _without_ill_formed(strings: tf.Tensor) -> tf.Tensor:
@@ -443,11 +442,11 @@ _MARK = b"\xff"
 
 # Well-formed characters. RE2's `.` would let some ill-formed sequences pass.
 _CHARACTER = r"[\x{0}-\x{D7FF}\x{E000}-\x{10FFFF}]"
-_CHARACTER_NOT_NUL = r"[\x{1}-\x{D7FF}\x{E000}-\x{10FFFF}]"
+# Those without NUL, at which the trie of the op that looks words up ends, and U+0011, with which it
+# marks nodes of its own: on words with either it would read beyond its memory.
+_PLAIN = r"[\x{1}-\x{10}\x{12}-\x{D7FF}\x{E000}-\x{10FFFF}]"
 # Unicode's White_Space. RE2's \s is ASCII's.
-_BLANKS = (
-    r"\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}"
-)
+_BLANKS = r"\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}"
 
 
 @functools.cache

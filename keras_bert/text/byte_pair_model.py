@@ -48,7 +48,7 @@ _BYTES = {character: byte for byte, character in enumerate(_BYTE_CHARACTERS)}
 
 
 def byte_character(byte: int) -> str:
-    """The character that stands for a byte: itself if it is printable Latin-1, else one from U+0100.
+    """The character that stands for a byte: a printable one itself, for the others from U+0100 on.
 
     Source: openai/gpt-2 `encoder.py`, `bytes_to_unicode`.
 
@@ -118,9 +118,7 @@ def check_merges(merges: Iterable[str | Sequence[str]]) -> list[tuple[str, str]]
     return pairs
 
 
-def living_merges(
-    vocabulary: Iterable[str], merges: Sequence[tuple[str, str]]
-) -> dict[str, int]:
+def living_merges(vocabulary: Iterable[str], merges: Sequence[tuple[str, str]]) -> dict[str, int]:
     """The tokens that merging can make, and the rank of the merge that makes each.
 
     Args:
@@ -234,7 +232,8 @@ def whole_words(vocabulary: Sequence[str], ranks: Mapping[str, int]) -> list[str
     """For each id the word that becomes this one token, or `NO_WORD` and the id.
 
     A living token by itself is merged into itself, so such words need no merging. Left out are
-    tokens that are no UTF-8 and those with NUL, which the op that looks words up cannot hold.
+    tokens that are no UTF-8 and those with NUL or U+0011, which the op that looks words up cannot
+    hold.
     """
     words = []
     for index, token in enumerate(vocabulary):
@@ -244,8 +243,9 @@ def whole_words(vocabulary: Sequence[str], ranks: Mapping[str, int]) -> list[str
                 word = token_bytes(token).decode("utf-8")
             except UnicodeDecodeError:
                 pass
-        usable = word is not None and "\0" not in word and not word.startswith(NO_WORD)
-        words.append(word if usable else f"{NO_WORD}{index}")
+        if word is None or word.startswith(NO_WORD) or "\0" in word or "\x11" in word:
+            word = f"{NO_WORD}{index}"
+        words.append(word)
     return words
 
 

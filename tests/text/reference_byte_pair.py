@@ -5,6 +5,7 @@ printable characters, and then the pair with the best rank is merged, leftmost f
 Python's `re` knows neither letters nor numbers, so the pattern is followed by hand.
 """
 
+import itertools
 import unicodedata
 
 
@@ -69,7 +70,7 @@ class ReferenceBytePair:
 
     def merge(self, parts):
         while True:
-            pairs = list(zip(parts, parts[1:], strict=False))
+            pairs = list(itertools.pairwise(parts))
             ranks = [self.ranks.get(pair, len(self.ranks)) for pair in pairs]
             if not ranks or min(ranks) == len(self.ranks):
                 return parts
@@ -84,7 +85,7 @@ def kind(c):
 
 
 def words(text):
-    """'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"""
+    """Matches 's|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+ over and over."""
     kinds = [kind(c) for c in text]
     place = 0
     while place < len(text):
