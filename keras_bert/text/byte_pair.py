@@ -133,7 +133,9 @@ class BytePairTokenizer(Tokenizer):
             >>> tokenizer.detokenize(tokenizer.tokenize("Où?"))     # -> "Où?"
         """
         if not isinstance(ids, tf.RaggedTensor):
-            ids = tf.convert_to_tensor(ids, None if len(ids) else tf.int32)
+            ids = tf.convert_to_tensor(ids)
+            if ids.shape.num_elements() == 0:  # an empty Python list becomes a float tensor
+                ids = tf.cast(ids, tf.int32)
             if ids.shape.rank == 1:
                 return self.detokenize(ids[tf.newaxis], skip_special_tokens)[0]
             ids = tf.RaggedTensor.from_tensor(ids)

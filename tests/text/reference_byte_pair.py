@@ -85,7 +85,10 @@ def kind(c):
 
 
 def words(text):
-    """Matches 's|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+ over and over."""
+    """Where GPT-2's pattern matches, one match after the other.
+
+    's|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+
+    """
     kinds = [kind(c) for c in text]
     place = 0
     while place < len(text):
