@@ -21,6 +21,7 @@ _EXPORTS = {
     "AdamW": "keras_bert.training",
     "BertClassifier": "keras_bert.models",
     "BertEncoder": "keras_bert.models.encoder",
+    "BytePairTokenizer": "keras_bert.text",
     "CheckpointError": "keras_bert.checkpoints.report",
     "EncoderConfig": "keras_bert.config",
     "Preprocessor": "keras_bert.text",

@@ -90,3 +90,26 @@ def long_words(seed, count, letters):
             cut = rng.randint(0, length)
             word = word[:cut] + rng.choice(" .中é\u0301\u200d，") + word[cut:]
         yield rng.choice(["", "a ", "中", "x."]) + word + rng.choice(["", " b", "中", "."])
+
+
+BLANKS = " \t\n\r\x0b\x0c\x1c\x1f\x85\u00a0\u1680\u180e\u2003\u200b\u2028\u202f\u3000\ufeff"
+MARKS_AND_DIGITS = "'’!?.,-_¡…（，1234²½٣Ⅷ一\u0301\u0e33\u200d\ufe0f\U0001f600\U0001d7d8\0"
+CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'l", "'r", "’s", "''s", "'d've"]
+
+
+def split_trouble(seed, count, words):
+    """Strings for tokenizers that split at blanks, kinds of characters and contractions."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        parts = []
+        for _ in range(rng.randint(1, 9)):
+            kind = rng.random()
+            if kind < 0.35:
+                parts.append("".join(rng.choices(BLANKS, [12] + [1] * 17, k=rng.randint(1, 4))))
+            elif kind < 0.55:
+                parts.append("".join(rng.choices(MARKS_AND_DIGITS, k=rng.randint(1, 4))))
+            elif kind < 0.75:
+                parts.append(rng.choice(CONTRACTIONS))
+            else:
+                parts.append(rng.choice(words))
+        yield "".join(parts)

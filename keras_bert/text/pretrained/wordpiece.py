@@ -56,7 +56,7 @@ def _check_kind(folder: TokenizerFolder) -> None:
     if kind not in (None, "WordPiece"):
         raise ValueError(
             f"The tokenizer in {path!r} is of the kind {kind!r} (tokenizer.json). Only "
-            "WordPiece is supported so far."
+            "WordPiece and BPE are supported so far."
         )
     steps = folder.section("normalizer").get("type"), folder.section("pre_tokenizer").get("type")
     if kind and steps != ("BertNormalizer", "BertPreTokenizer"):
@@ -79,11 +79,10 @@ def _vocabulary(folder: TokenizerFolder) -> list[str]:
         tokens = _vocabulary_of_model(folder)
     else:
         hint = ""
-        if folder.has("vocab.json") or list(folder.path.glob("*.model")):
-            hint = (
-                " There is a vocab.json or *.model: byte-pair and SentencePiece tokenizers are not "
-                "supported yet."
-            )
+        if folder.has("vocab.json"):
+            hint = " There is a vocab.json: a byte-pair tokenizer needs its merges.txt as well."
+        elif list(folder.path.glob("*.model")):
+            hint = " There is a *.model: SentencePiece tokenizers are not supported yet."
         found = sorted(path.name for path in folder.path.iterdir())[:20]
         raise FileNotFoundError(
             f"No vocab.txt and no tokenizer.json in {str(folder.path)!r}.{hint} Found: {found}."

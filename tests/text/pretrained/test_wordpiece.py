@@ -139,7 +139,7 @@ def test_broken_files_are_named(folder):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda t: t["model"].update(type="BPE"), "of the kind 'BPE'"),
+        (lambda t: t["model"].update(type="WordLevel"), "of the kind 'WordLevel'"),
         (lambda t: t["model"].update(type="Unigram"), "of the kind 'Unigram'"),
         (lambda t: t["normalizer"].update(type="NFKC"), "prepares text with NFKC"),
         (lambda t: t.update(pre_tokenizer=None), "and None"),

@@ -1,0 +1,473 @@
+"""Byte-level byte-pair encoding (RoBERTa, ModernBERT) inside the TensorFlow graph.
+
+    strings --RE2: mark words--> split --> unique words --look up--> ids of those that are tokens
+                                                |
+                                                the rest: bytes as characters --> SentencePiece op
+
+Each different word of a batch is encoded once, and nothing is kept between batches. Why the
+SentencePiece op gives the ids that byte-pair merging gives is said in `byte_pair_model.py`.
+
+**The Unicode version is pinned to 16.0**, the one that Hugging Face's `tokenizers` 0.23 splits
+words by, whatever the version in the op's RE2 or in a server's: the characters that are letters and
+numbers lie in the package (`unicode16.npz`, made by `tests/fixtures/make/byte_pair.py`).
+
+One known limit. With `normalization="NFC"`, combining marks are put in the order of the Unicode
+version in tf.text (16.0 in 2.20). Hugging Face knows those of Unicode 10 only, so two marks on one
+character, at least one of them a younger one, may come in another order there.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_bert.text import byte_pair_model
+from keras_bert.text.tokenizer import Tokenizer
+
+__all__ = ["BytePairTokenizer", "read_token_ids"]
+
+_CLASSES_FILE = Path(__file__).with_name("unicode16.npz")
+
+
+@keras.saving.register_keras_serializable("keras_bert")
+class BytePairTokenizer(Tokenizer):
+    """The byte-level byte-pair tokenizer of GPT-2, as RoBERTa and ModernBERT use it.
+
+    Ids are those of Hugging Face's `tokenizers` on every well-formed string; bytes that are not
+    UTF-8 are dropped first. Nothing is unknown, since every byte has a token. Text that looks like
+    a special token (`"<mask>"`) is text.
+
+    Args:
+        vocabulary: path of a `vocab.json`, a dict of tokens and their ids, or the tokens in the
+            order of their ids, each in GPT-2's spelling: `"Ġthe"` is " the".
+        merges: path of a `merges.txt`, or the merges in their order, `"Ġ t"` or `("Ġ", "t")` each.
+        add_prefix_space: put a space before a text that does not start with one, so that its first
+            word is encoded as one inside a text is.
+        trim_offsets: leave the space before a word out of the word's span.
+        normalization: "NFC": compose characters and accents first; None: take text as it is.
+        unk_token: stands for bytes that the vocabulary lacks, if any.
+        cls_token: opens every packed row.
+        sep_token: closes every segment.
+        pad_token: fills rows up.
+        mask_token: hides a token in pretraining; may be missing in the vocabulary.
+        model_max_length: most tokens, special ones included, that the model takes; None: unknown.
+        separators_between: how many `sep_token`s stand between two segments: two in RoBERTa, one in
+            ModernBERT.
+        segment_types: whether the model tells segments apart by type ids; if not, all are 0.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the vocabulary lacks a special token, vocabulary and merges do not belong
+            together, or the merges were not learnt from text (a part is made after its whole).
+
+    Source: openai/gpt-2 `encoder.py`; Hugging Face `tokenizers`, ByteLevel and BPE.
+
+    Example:
+        >>> tokenizer = BytePairTokenizer("roberta-base/vocab.json", "roberta-base/merges.txt")
+        >>> tokenizer.tokenize(["Where is my card?"])
+        <tf.RaggedTensor [[13841, 16, 127, 1886, 116]]>
+    """
+
+    def __init__(
+        self,
+        vocabulary: str | os.PathLike | Mapping[str, int] | Sequence[str],
+        merges: str | os.PathLike | Sequence[str | Sequence[str]],
+        add_prefix_space: bool = False,
+        trim_offsets: bool = True,
+        normalization: str | None = None,
+        unk_token: str = "<unk>",
+        cls_token: str = "<s>",
+        sep_token: str = "</s>",
+        pad_token: str = "<pad>",
+        mask_token: str = "<mask>",
+        model_max_length: int | None = None,
+        separators_between: int = 2,
+        segment_types: bool = False,
+    ):
+        if isinstance(vocabulary, str | os.PathLike):
+            vocabulary = read_token_ids(vocabulary)
+        if isinstance(vocabulary, Mapping):
+            vocabulary = _in_order(vocabulary)
+        if isinstance(merges, str | os.PathLike):
+            merges = byte_pair_model.read_merges(merges)
+        if normalization not in (None, "NFC"):
+            raise ValueError(f'normalization={normalization!r}. Expected "NFC" or None.')
+        super().__init__(
+            vocabulary,
+            unk_token=unk_token,
+            cls_token=cls_token,
+            sep_token=sep_token,
+            pad_token=pad_token,
+            mask_token=mask_token,
+            model_max_length=model_max_length,
+        )
+        pairs = byte_pair_model.check_merges(merges)
+        self._merges = "\n".join(f"{left} {right}" for left, right in pairs)
+        self.add_prefix_space, self.trim_offsets = bool(add_prefix_space), bool(trim_offsets)
+        self.normalization = normalization
+        self.separators_between = int(separators_between)
+        self.segment_types = bool(segment_types)
+        self._model = _model("\n".join(self.vocabulary), self._merges)
+
+    def detokenize(self, ids: Any, skip_special_tokens: bool = True) -> tf.Tensor:
+        """Gives the text that ids stand for.
+
+        Args:
+            ids: int tensor (batch, n) or (n,), dense or ragged, or what makes one.
+            skip_special_tokens: leave out the class, separator, padding, mask and unknown tokens;
+                if not, they come as their names.
+
+        Returns:
+            Strings (batch,) or (). Bytes that are no UTF-8 by themselves, as in a part of an
+            emoji, come as U+FFFD.
+
+        Example:
+            >>> tokenizer.detokenize(tokenizer.tokenize("Où?"))     # -> "Où?"
+        """
+        if not isinstance(ids, tf.RaggedTensor):
+            ids = tf.convert_to_tensor(ids)
+            if ids.shape.num_elements() == 0:  # an empty Python list becomes a float tensor
+                ids = tf.cast(ids, tf.int32)
+            if ids.shape.rank == 1:
+                return self.detokenize(ids[tf.newaxis], skip_special_tokens)[0]
+            ids = tf.RaggedTensor.from_tensor(ids)
+        special = {self.unk_id, self.cls_id, self.sep_id, self.pad_id, self.mask_id}
+        skipped = special if skip_special_tokens else set()
+        texts = [
+            b"" if index in skipped else byte_pair_model.token_bytes(token)
+            for index, token in enumerate(self.vocabulary)
+        ]
+        with tf.init_scope(), tf.device("CPU:0"):
+            texts = tf.constant(texts)
+        joined = tf.strings.unsorted_segment_join(
+            tf.gather(texts, ids.values), ids.value_rowids(), ids.nrows()
+        )
+        return tf.strings.unicode_transcode(joined, "UTF-8", "UTF-8", errors="replace")
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values; vocabulary and merges as strings of lines."""
+        return {
+            **super().get_config(),
+            "merges": self._merges,
+            "add_prefix_space": self.add_prefix_space,
+            "trim_offsets": self.trim_offsets,
+            "normalization": self.normalization,
+            "separators_between": self.separators_between,
+            "segment_types": self.segment_types,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> BytePairTokenizer:
+        """Makes the tokenizer that `get_config` described."""
+        merges = config["merges"].split("\n") if config["merges"] else []
+        return super().from_config({**config, "merges": merges})
+
+    def __repr__(self) -> str:
+        return (
+            f"BytePairTokenizer(vocabulary_size={self.vocabulary_size}, "
+            f"add_prefix_space={self.add_prefix_space}, trim_offsets={self.trim_offsets}, "
+            f"normalization={self.normalization!r}, model_max_length={self.model_max_length})"
+        )
+
+    def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        plain = _is_plain(strings)
+        text = tf.cond(plain, lambda: strings, lambda: _without_ill_formed(strings))
+        if self.normalization:
+            text = _composed(text)
+        pieces = self._pieces(_prefix(text) + text if self.add_prefix_space else text, plain)
+        return pieces.with_values(self._token_ids(pieces.values))
+
+    def _ids_and_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+        plain = _is_plain(strings)
+        clean = tf.cond(plain, lambda: strings, lambda: _without_ill_formed(strings))
+        text = _composed(clean) if self.normalization else clean
+        prefix = _prefix(text) if self.add_prefix_space else tf.zeros_like(text)
+        pieces = self._pieces(prefix + text, plain)
+        starts, ends = map(pieces.with_values, self._spans(pieces, prefix, text))
+        if self.normalization:
+            starts, ends = tf.cond(
+                tf.reduce_all(text == clean),
+                lambda: (starts, ends),
+                lambda: _before_composing(clean, starts, ends),
+            )
+        starts, ends = tf.cond(
+            plain, lambda: (starts, ends), lambda: _before_dropping(strings, clean, starts, ends)
+        )
+        return pieces.with_values(self._token_ids(pieces.values)), starts, ends
+
+    def _pieces(self, text: tf.Tensor, plain: tf.Tensor) -> tf.RaggedTensor:
+        """Ids of the pieces; bytes that the vocabulary lacks have ids behind it."""
+        words = tf.strings.split(_mark_words(text), sep=_MARK)
+        different, place = tf.unique(words.values)
+        pieces = tf.cond(plain, lambda: self._look_up(different), lambda: self._merge(different))
+        of_words = tf.gather(pieces, place)
+        return tf.RaggedTensor.from_row_splits(
+            of_words.values, tf.gather(of_words.row_splits, words.row_splits), validate=False
+        )
+
+    def _look_up(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """The pieces of words: most words are tokens, and only the others are merged."""
+        import tensorflow_text as tf_text
+
+        lookup = tf_text.FastWordpieceTokenizer(
+            model_buffer=self._model.words, token_out_type=tf.int32, no_pretokenization=True
+        )
+        tokens = lookup.tokenize(words)
+        # The empty word, which stands between two marks, has no token.
+        found = tokens.to_tensor(default_value=0, shape=[None, 1])[:, 0]
+        others = found == self.vocabulary_size
+        pieces = tf.concat([tokens, self._merge(tf.boolean_mask(words, others))], axis=0)
+        nth_other = tf.cumsum(tf.cast(others, tf.int32)) - 1
+        count = tf.size(words)
+        return tf.gather(pieces, tf.where(others, count + nth_other, tf.range(count)))
+
+    def _merge(self, words: tf.Tensor) -> tf.RaggedTensor:
+        import tensorflow_text as tf_text
+
+        # Made where it is used, and so part of each graph: kept in the tokenizer, the op's resource
+        # would have to be tracked by whatever is saved.
+        merger = tf_text.SentencepieceTokenizer(model=self._model.merges)
+        return merger.tokenize(tf.strings.unicode_transcode(words, "ISO-8859-1", "UTF-8"))
+
+    def _token_ids(self, pieces: tf.Tensor) -> tf.Tensor:
+        if not self._model.absent_bytes:
+            return pieces
+        return tf.where(pieces < self.vocabulary_size, pieces, self.unk_id)
+
+    def _spans(
+        self, pieces: tf.RaggedTensor, prefix: tf.Tensor, text: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Starts and ends of pieces of `prefix + text` in the bytes of `text`'s rows."""
+        with tf.init_scope(), tf.device("CPU:0"):
+            measures = tf.constant(self._model.measures)
+        length, leading, trailing = tf.unstack(tf.gather(measures, pieces.values), axis=1)
+        ends = tf.cumsum(length)  # in the bytes of all rows
+        starts = ends - length
+        rows = pieces.value_rowids()
+        prefix_bytes = tf.strings.length(prefix)
+        row_bytes = tf.cumsum(prefix_bytes + tf.strings.length(text), exclusive=True)
+        row_start, text_start = (
+            tf.gather(places, rows) for places in (row_bytes, row_bytes + prefix_bytes)
+        )
+        if self.trim_offsets:
+            if self.add_prefix_space:
+                # Hugging Face takes a space that starts a text for the one that was put there.
+                leading = tf.where(starts == row_start, tf.maximum(leading - 1, 0), leading)
+            starts = tf.minimum(starts + leading, ends)
+            ends = tf.maximum(ends - trailing, starts)
+        else:
+            # The space put there stands for the first character.
+            ends = tf.where(ends == text_start, ends + (text_start - row_start), ends)
+        # A byte behind the last, so that an end is always the place of one.
+        all_bytes = tf.io.decode_raw(tf.strings.reduce_join(prefix + text) + "\0", tf.uint8)
+
+        def inside(places: tf.Tensor) -> tf.Tensor:
+            return tf.cast(tf.gather(all_bytes, places) & 0xC0 == 0x80, tf.int32)
+
+        # Pieces of one character are its span each. It has up to three bytes beside its first.
+        for _ in range(3):
+            starts -= inside(starts)
+            ends += inside(ends)
+        return tf.maximum(starts - text_start, 0), tf.maximum(ends - text_start, 0)
+
+
+def read_token_ids(path: str | os.PathLike) -> dict[str, int]:
+    """Reads a `vocab.json` (`encoder.json`): one object, tokens and their ids.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not such a file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"No vocabulary file at {str(path)!r}. Expected a JSON object of tokens and ids, "
+            "usually called vocab.json."
+        )
+    try:
+        ids = json.loads(path.read_bytes().decode("utf-8"))
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError alike
+        raise ValueError(f"{str(path)!r} is not JSON: {error}. Get the file again.") from None
+    if not isinstance(ids, dict) or not all(type(index) is int for index in ids.values()):
+        raise ValueError(f"{str(path)!r} is no JSON object of tokens and their ids.")
+    return ids
+
+
+def _in_order(ids: Mapping[str, int]) -> list[str]:
+    if sorted(ids.values()) != list(range(len(ids))):
+        raise ValueError(
+            f"The {len(ids)} ids of the vocabulary are not 0 to {len(ids) - 1}, each once."
+        )
+    return sorted(ids, key=ids.get)
+
+
+class _Model:
+    """What the ops run on, made once for a vocabulary and its merges.
+
+    Attributes:
+        merges: the SentencePiece model, bytes.
+        words: the automaton that looks words up, a uint8 tensor.
+        measures: int32 (pieces, 3): bytes, spaces they start with, spaces they end with.
+        absent_bytes: bytes without a token; their piece ids follow the vocabulary's.
+    """
+
+    def __init__(self, vocabulary: list[str], merges: list[tuple[str, str]]):
+        import tensorflow_text as tf_text
+
+        ranks = byte_pair_model.living_merges(vocabulary, merges)
+        self.absent_bytes = byte_pair_model.absent_bytes(ranks)
+        self.merges = byte_pair_model.merging_model(vocabulary, ranks)
+        pieces = [byte_pair_model.token_bytes(token) for token in vocabulary]
+        pieces += [bytes([byte]) for byte in self.absent_bytes]
+        self.measures = np.array(
+            [[len(p), len(p) - len(p.lstrip(b" ")), len(p) - len(p.rstrip(b" "))] for p in pieces],
+            np.int32,
+        )
+        words = byte_pair_model.whole_words(vocabulary, ranks)
+        no_word = f"{byte_pair_model.NO_WORD}{len(words)}"
+        longest = max(len(word.encode("utf-8")) for word in words)
+        # No token continues another. With a second space, placeholders are not taken for such.
+        continuation = f"{byte_pair_model.NO_WORD} "
+        model = tf_text.build_fast_wordpiece_model(
+            [*words, no_word], longest, continuation, no_word, True, False
+        )
+        with tf.init_scope(), tf.device("CPU:0"):
+            self.words = tf.constant(np.frombuffer(model, np.uint8))
+
+
+@functools.lru_cache(maxsize=4)
+def _model(vocabulary: str, merges: str) -> _Model:
+    """For tokens and merges as lines: hashing two strings is quicker than fifty thousand."""
+    pairs = [tuple(line.split(" ")) for line in merges.split("\n")] if merges else []
+    return _Model(vocabulary.split("\n"), pairs)
+
+
+# --- text before it is split; every step has a way back for spans --------------------------------
+
+
+def _is_plain(strings: tf.Tensor) -> tf.Tensor:
+    """Whether all strings are UTF-8, and their words can be looked up."""
+    return tf.reduce_all(tf.strings.regex_full_match(strings, f"{_PLAIN}*"))
+
+
+def _without_ill_formed(strings: tf.Tensor) -> tf.Tensor:
+    return _replace_ill_formed(strings, b"")
+
+
+def _replace_ill_formed(strings: tf.Tensor, replacement: bytes) -> tf.Tensor:
+    """Replaces each byte that is no part of a character."""
+    # Characters, then a byte that begins none; the one put at the end is the last.
+    pattern = rf"({_CHARACTER}*)\C"
+    replaced = tf.strings.regex_replace(strings + b"\xff", pattern, b"\\1" + replacement)
+    lengths = tf.strings.length(replaced) - len(replacement)
+    return tf.strings.substr(replaced, tf.zeros_like(lengths), lengths)
+
+
+def _before_dropping(strings, clean, starts, ends) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Moves spans in text without ill-formed bytes to the text with them."""
+    marked = tf.strings.reduce_join(_replace_ill_formed(strings, b"\xff"))
+    kept = tf.where(tf.io.decode_raw(marked, tf.uint8) != 0xFF)[:, 0]
+    # Behind the last byte, and in a batch without any.
+    kept = tf.concat([tf.cast(kept, tf.int32), [tf.strings.length(marked)]], axis=0)
+    rows = starts.value_rowids()
+    clean_row = tf.gather(tf.cumsum(tf.strings.length(clean), exclusive=True), rows)
+    row = tf.gather(tf.cumsum(tf.strings.length(strings), exclusive=True), rows)
+    end = tf.gather(kept, tf.maximum(clean_row + ends.values - 1, 0)) + 1 - row
+    end = tf.where(ends.values > 0, end, 0)
+    start = tf.gather(kept, clean_row + starts.values) - row
+    start = tf.where(starts.values < ends.values, start, end)
+    return starts.with_values(start), ends.with_values(end)
+
+
+def _composed(text: tf.Tensor) -> tf.Tensor:
+    import tensorflow_text as tf_text
+
+    # Below U+0300 all is composed already.
+    simple = tf.reduce_all(tf.strings.regex_full_match(text, r"[\x{0}-\x{2FF}]*"))
+    return tf.cond(simple, lambda: text, lambda: tf_text.normalize_utf8(text, "NFC"))
+
+
+def _before_composing(text, starts, ends) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Moves spans in composed text to the text itself.
+
+    Where composing changed something, a span grows to all that was changed together.
+    """
+    import tensorflow_text as tf_text
+
+    composed, offsets = tf_text.normalize_utf8_with_offsets_map(text, "NFC")
+    lengths = tf.strings.length(composed) + 1
+    places = tf.RaggedTensor.from_row_lengths(
+        tf.ragged.range(lengths).values, tf.cast(lengths, tf.int64)
+    )
+    # The map gives the end of a change for every place inside it.
+    origins = tf.cast(tf_text.find_source_offsets(offsets, tf.cast(places, tf.int64)), tf.int32)
+    row = tf.cast(tf.gather(origins.row_splits, starts.value_rowids()), tf.int32)
+    # Rows one after another, so that origins never fall.
+    row_bytes = tf.cumsum(tf.strings.length(text) + 1, exclusive=True)
+    rising = origins.values + tf.gather(row_bytes, origins.value_rowids())
+    first = tf.searchsorted(rising, rising, side="left")
+    is_inside = tf.concat([rising[1:] == rising[:-1], [False]], axis=0)
+    floor = tf.gather(origins.values, tf.maximum(tf.cast(first, tf.int32) - 1, 0))
+    start_origins = tf.where(is_inside, floor, origins.values)
+    end = tf.gather(origins.values, row + ends.values)
+    start = tf.gather(start_origins, row + starts.values)
+    start = tf.where(starts.values < ends.values, start, end)
+    return starts.with_values(start), ends.with_values(end)
+
+
+def _prefix(text: tf.Tensor) -> tf.Tensor:
+    """The space that has to be put before each text, or nothing."""
+    return tf.where(tf.strings.regex_full_match(text, r"(?s)(?: .*)?"), "", " ")
+
+
+def _mark_words(text: tf.Tensor) -> tf.Tensor:
+    # The last of several blanks goes to the word that follows, or stands alone: this is what the
+    # lookahead of GPT-2's pattern is for.
+    last_blank, word = _word_patterns()
+    text = tf.strings.regex_replace(text, last_blank, rb"\1" + _MARK + rb"\2")
+    # Not `(...)` and `\1`: capturing is several times slower.
+    return tf.strings.regex_replace(text, word, rb"\0" + _MARK)
+
+
+# A byte that no UTF-8 holds, and that no pattern matches.
+_MARK = b"\xff"
+
+# --- regular expressions (RE2's syntax) ----------------------------------------------------------
+
+# Well-formed characters. RE2's `.` would let some ill-formed sequences pass.
+_CHARACTER = r"[\x{0}-\x{D7FF}\x{E000}-\x{10FFFF}]"
+# Those without NUL, at which the trie of the op that looks words up ends, and U+0011, with which it
+# marks nodes of its own: on words with either it would read beyond its memory.
+_PLAIN = r"[\x{1}-\x{10}\x{12}-\x{D7FF}\x{E000}-\x{10FFFF}]"
+# Unicode's White_Space. RE2's \s is ASCII's.
+_BLANKS = r"\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}"
+
+
+@functools.cache
+def _word_patterns() -> tuple[str, str]:
+    """GPT-2's pattern in two, without its lookahead: the last of several blanks, and a word.
+
+    Source: openai/gpt-2 `encoder.py`; the classes are Hugging Face's.
+    """
+    if not _CLASSES_FILE.is_file():
+        raise FileNotFoundError(
+            f"{_CLASSES_FILE} is missing: the installation of keras_bert is incomplete (it was "
+            "packaged without its data files). Install it again."
+        )
+    with np.load(_CLASSES_FILE, allow_pickle=False) as classes:
+        letters, numbers = (_character_class(classes[name]) for name in ("letters", "numbers"))
+    other = rf"[^{_BLANKS}{letters}{numbers}]"
+    word = rf"'(?:[stmd]|re|ve|ll)| ?[{letters}]+| ?[{numbers}]+| ?{other}+|[{_BLANKS}]+"
+    return rf"([{_BLANKS}]+)([{_BLANKS}][^{_BLANKS}])", word
+
+
+def _character_class(ranges: Iterable[tuple[int, int]]) -> str:
+    return "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in ranges)
