@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 #: Public name → the module that defines it.
 _EXPORTS = {
     "AdamW": "keras_bert.training",
+    "AddedToken": "keras_bert.text",
     "BertClassifier": "keras_bert.models",
     "BertEncoder": "keras_bert.models.encoder",
     "BytePairTokenizer": "keras_bert.text",

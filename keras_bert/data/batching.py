@@ -52,7 +52,7 @@ class TokenizedTexts:
         sides = list(zip(*texts, strict=True)) if pairs else [texts]
         self._sides = [self._tokenize(list(side)) for side in sides]
         pieces = sum(side.row_lengths().numpy() for side in self._sides)
-        whole = pieces + len(sides) + 1
+        whole = pieces + preprocessor.special_token_count(len(sides))
         self.lengths = np.minimum(whole, preprocessor.seq_length).astype(np.int32)
         warn_of_cuts(np.maximum(whole - preprocessor.seq_length, 0), preprocessor.seq_length)
 

@@ -1,8 +1,15 @@
 """From strings to token ids, inside the TensorFlow graph."""
 
+from keras_bert.text.added_tokens import AddedToken
 from keras_bert.text.byte_pair import BytePairTokenizer
 from keras_bert.text.preprocessor import Preprocessor
 from keras_bert.text.tokenizer import Tokenizer
 from keras_bert.text.wordpiece import WordPieceTokenizer
 
-__all__ = ["BytePairTokenizer", "Preprocessor", "Tokenizer", "WordPieceTokenizer"]
+__all__ = [
+    "AddedToken",
+    "BytePairTokenizer",
+    "Preprocessor",
+    "Tokenizer",
+    "WordPieceTokenizer",
+]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from keras_bert.text.added_tokens import AddedToken, Parts, TokenSearch, as_added_tokens
 from keras_bert.text.vocabulary import check_vocabulary
 
 __all__ = ["Tokenizer"]
@@ -24,28 +27,42 @@ class Tokenizer:
 
     Subclasses implement `_ids` and `_ids_and_spans`, and say how rows are laid out.
 
+    Text that looks like a special token (`"[MASK]"`) is text, as in google-research/bert, unless
+    `special_tokens_in_text="special"`: then it is that token wherever it stands, as in Hugging
+    Face's tokenizers. Added tokens that are not special are always found.
+
     Args:
-        vocabulary: the tokens in the order of their ids.
+        vocabulary: the tokens in the order of their ids, without those that are only added.
         unk_token: stands for what the vocabulary cannot spell.
         cls_token: opens every packed row.
         sep_token: closes every segment.
         pad_token: fills rows up.
         mask_token: hides a token in pretraining; may be missing in the vocabulary.
         model_max_length: most tokens, special ones included, that the model takes; None: unknown.
+        special_tokens_in_text: "text" or "special".
+        added_tokens: tokens that are searched in text before it is split (`AddedToken`s, dicts of
+            its arguments, or strings). Those that are not in `vocabulary` get the next ids.
 
     Attributes:
-        vocabulary: list of str; a token's index is its id.
+        vocabulary: list of str, with the added tokens; a token's index is its id.
+        model_vocabulary: the `vocabulary` that was given: what pieces can be.
         vocabulary_size: number of ids.
         unk_id, cls_id, sep_id, pad_id, mask_id: ids of the special tokens (`mask_id` may be None).
 
     Raises:
-        ValueError: the vocabulary is empty or lacks a special token.
+        ValueError: the vocabulary is empty or lacks a special token; an option is unknown; a token
+            is added twice.
     """
 
     #: How many `sep_token`s stand between two segments: one in BERT, two in RoBERTa.
     separators_between = 1
     #: Whether the model tells segments apart by type ids; if not, all are 0.
     segment_types = True
+    #: Whether the mask token takes the blanks before it, where `added_tokens` do not say.
+    mask_token_strips = False
+    #: Characters, as in a class of a regular expression, which Hugging Face's normaliser puts
+    #: blanks around where `_normalize` leaves that to the split into words.
+    _set_apart = ""
 
     def __init__(
         self,
@@ -57,8 +74,19 @@ class Tokenizer:
         pad_token: str,
         mask_token: str,
         model_max_length: int | None = None,
+        special_tokens_in_text: str = "text",
+        added_tokens: Iterable[AddedToken | dict[str, Any] | str] = (),
     ):
-        self.vocabulary = check_vocabulary(vocabulary)
+        if special_tokens_in_text not in ("text", "special"):
+            raise ValueError(
+                f'special_tokens_in_text={special_tokens_in_text!r}. Expected "text" or "special".'
+            )
+        self.special_tokens_in_text = special_tokens_in_text
+        self.model_vocabulary = check_vocabulary(vocabulary)
+        self.added_tokens = as_added_tokens(added_tokens)
+        known = set(self.model_vocabulary)
+        added = [token.content for token in self.added_tokens]
+        self.vocabulary = [*self.model_vocabulary, *(t for t in added if t not in known)]
         self.vocabulary_size = len(self.vocabulary)
         self.model_max_length = model_max_length
         self.unk_token, self.cls_token, self.sep_token = unk_token, cls_token, sep_token
@@ -69,11 +97,13 @@ class Tokenizer:
         self.sep_id, self.pad_id = ids[sep_token], ids[pad_token]
         self.mask_id = ids.get(mask_token)
         signature = [tf.TensorSpec([None], tf.string)]
-        self._compiled_ids = tf.function(self._ids, input_signature=signature)
-        self._compiled_spans = tf.function(self._ids_and_spans, input_signature=signature)
+        self._compiled_ids = tf.function(self._find_ids, signature, autograph=False)
+        self._compiled_spans = tf.function(self._find_ids_and_spans, signature, autograph=False)
 
     @staticmethod
-    def from_pretrained(folder: str | os.PathLike) -> Tokenizer:
+    def from_pretrained(
+        folder: str | os.PathLike, special_tokens_in_text: str = "text"
+    ) -> Tokenizer:
         """Reads the tokenizer that a pretrained model was trained with from the model's folder.
 
         Hugging Face folders: options from `tokenizer_config.json` (then `tokenizer.json`), the
@@ -84,6 +114,8 @@ class Tokenizer:
 
         Args:
             folder: the folder.
+            special_tokens_in_text: "text": `"[MASK]"` in a text is text, and so is every token that
+                the folder adds as a special one; "special": each is its id, as in `transformers`.
 
         Raises:
             FileNotFoundError: the folder, or a vocabulary in it, is missing.
@@ -96,7 +128,7 @@ class Tokenizer:
         """
         from keras_bert.text.pretrained import load_tokenizer  # which knows every kind
 
-        return load_tokenizer(folder)
+        return load_tokenizer(folder, special_tokens_in_text)
 
     def tokenize(self, strings: Any) -> tf.RaggedTensor | tf.Tensor:
         """Gives the ids of the pieces of each string, without special tokens.
@@ -110,7 +142,7 @@ class Tokenizer:
         Example:
             >>> tokenizer.tokenize(tf.constant("unaffable"))   # -> [14477, 20961, 3468]
         """
-        return self._apply(self._ids, self._compiled_ids, strings)
+        return self._apply(self._find_ids, self._compiled_ids, strings)
 
     def tokenize_with_offsets(self, strings: Any) -> tuple[tf.RaggedTensor | tf.Tensor, ...]:
         """Gives the ids and says where each piece stands in the original string.
@@ -118,6 +150,7 @@ class Tokenizer:
         Offsets count bytes of the string as given, before any normalisation. A span ends with the
         last character that gave a byte to the piece; accents that normalisation drops after it stay
         outside. A character that becomes several pieces (a Korean syllable) is the span of each.
+        The span of an added token has the blanks in it that the token takes.
 
         Args:
             strings: as for `tokenize`.
@@ -130,14 +163,16 @@ class Tokenizer:
             >>> starts, ends             # "ù" takes two bytes
             (<tf.RaggedTensor [[0, 3]]>, <tf.RaggedTensor [[3, 4]]>)
         """
-        return self._apply(self._ids_and_spans, self._compiled_spans, strings)
+        return self._apply(self._find_ids_and_spans, self._compiled_spans, strings)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values; the vocabulary as one string of lines."""
         return {
-            "vocabulary": "\n".join(self.vocabulary),
+            "vocabulary": "\n".join(self.model_vocabulary),
             **{name: getattr(self, name) for name in _SPECIAL_TOKENS},
             "model_max_length": self.model_max_length,
+            "special_tokens_in_text": self.special_tokens_in_text,
+            "added_tokens": [dataclasses.asdict(token) for token in self.added_tokens],
         }
 
     @classmethod
@@ -157,6 +192,80 @@ class Tokenizer:
         """Ids, starts and ends in bytes of a batch, each ragged int32. Graph ops only."""
         raise NotImplementedError
 
+    # --- for tokenizers whose added tokens see a normalised text, or whose pieces see their place
+
+    def _normalize(self, strings: tf.Tensor) -> tf.Tensor:
+        """What `normalized` added tokens are compared with: string (batch,) -> string (batch,).
+
+        Overridden, with `_normalize_with_spans`, where text is normalised before it is split.
+        """
+        return strings
+
+    def _normalize_with_spans(self, strings: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        """As `_normalize`, and a function from ragged (starts, ends) in it to the strings'."""
+        return strings, lambda starts, ends: (starts, ends)
+
+    def _ids_of_parts(self, parts: tf.Tensor, opens: tf.Tensor) -> tf.RaggedTensor:
+        """As `_ids`, for what lies between added tokens.
+
+        Args:
+            parts: string (parts,).
+            opens: bool (parts,): the part stands at the very start of its text. Overridden, with
+                `_ids_and_spans_of_parts`, where only such a part is given a blank to begin with.
+        """
+        return self._ids(parts)
+
+    def _ids_and_spans_of_parts(
+        self, parts: tf.Tensor, opens: tf.Tensor
+    ) -> tuple[tf.RaggedTensor, ...]:
+        """As `_ids_and_spans`, for what lies between added tokens; see `_ids_of_parts`."""
+        return self._ids_and_spans(parts)
+
+    # --- added tokens ----------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _search(self) -> TokenSearch | None:
+        """The search for what is found in text before it is split; None: nothing is."""
+        wanted = {token.content: token for token in self.added_tokens}
+        for name in _SPECIAL_TOKENS:
+            strips = name == "mask_token" and self.mask_token_strips
+            token = AddedToken(getattr(self, name), lstrip=strips, special=True)
+            wanted.setdefault(token.content, token)
+        if self.special_tokens_in_text == "text":
+            wanted = {content: token for content, token in wanted.items() if not token.special}
+        ids = {token: index for index, token in enumerate(self.vocabulary)}
+        wanted = [token for token in wanted.values() if token.content in ids]
+        if not wanted:
+            return None
+        return TokenSearch(
+            # Special ones first: of those that normalisation makes equal, the first is found.
+            sorted(wanted, key=lambda token: not token.special),
+            ids,
+            self._normalize,
+            self._normalize_with_spans,
+            self._set_apart,
+        )
+
+    def _find_ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        if self._search is None:
+            return self._ids(strings)
+        parts, found = self._search.cut(strings)
+        ids = self._ids_of_parts(parts.texts.values, _opens(parts))
+        return tf.cond(found, lambda: parts.join_ids(ids), lambda: ids)
+
+    def _find_ids_and_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+        if self._search is None:
+            return self._ids_and_spans(strings)
+        parts, found = self._search.cut(strings)
+        ids, *spans = self._ids_and_spans_of_parts(parts.texts.values, _opens(parts))
+        return tf.cond(
+            found,
+            lambda: (parts.join_ids(ids), *parts.join_spans(*spans)),
+            lambda: (ids, *spans),
+        )
+
+    # Nothing here is control flow for AutoGraph to convert, which takes ten times the tracing.
+    @tf.autograph.experimental.do_not_convert
     def _apply(self, function, compiled, strings):
         strings = tf.convert_to_tensor(strings)
         if strings.dtype != tf.string:
@@ -175,6 +284,10 @@ class Tokenizer:
             return run(strings)
         rows = run(strings[tf.newaxis])
         return tuple(row.values for row in rows) if isinstance(rows, tuple) else rows.values
+
+
+def _opens(parts: Parts) -> tf.Tensor:
+    return parts.starts.values == 0
 
 
 def _check_special_tokens(ids: dict[str, int], **tokens: str) -> None:

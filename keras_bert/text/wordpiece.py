@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -41,9 +41,10 @@ class WordPieceTokenizer(Tokenizer):
     """BERT's WordPiece tokenizer as a chain of TensorFlow ops.
 
     Ids are those of google-research/bert's `FullTokenizer` on every well-formed string; bytes that
-    are not UTF-8 are dropped first. Text that looks like a special token (`"[SEP]"`) is text. The
-    tokenizer works eagerly, in `tf.function`, in `tf.data.Dataset.map` and in SavedModels (loading
-    one takes `import tensorflow_text`), and it has no variables or files to track.
+    are not UTF-8 are dropped first. Text that looks like a special token (`"[SEP]"`) is text,
+    unless `special_tokens_in_text="special"`. The tokenizer works eagerly, in `tf.function`, in
+    `tf.data.Dataset.map` and in SavedModels (loading one takes `import tensorflow_text`), and it
+    has no variables or files to track.
 
     Args:
         vocabulary: path of a `vocab.txt`, or the tokens in the order of their ids.
@@ -56,6 +57,8 @@ class WordPieceTokenizer(Tokenizer):
         pad_token: fills rows up.
         mask_token: hides a token in pretraining; may be missing in the vocabulary.
         model_max_length: most tokens, special ones included, that the model takes; None: unknown.
+        **kwargs: `special_tokens_in_text` and `added_tokens`, see `Tokenizer`. Added tokens that
+            are `normalized` are found in the text as this tokenizer normalises it.
 
     Raises:
         FileNotFoundError: no such vocabulary file.
@@ -79,6 +82,7 @@ class WordPieceTokenizer(Tokenizer):
         pad_token: str = "[PAD]",
         mask_token: str = "[MASK]",
         model_max_length: int | None = None,
+        **kwargs: Any,
     ):
         if isinstance(vocabulary, str | os.PathLike):
             vocabulary = read_vocabulary(vocabulary)
@@ -90,6 +94,7 @@ class WordPieceTokenizer(Tokenizer):
             pad_token=pad_token,
             mask_token=mask_token,
             model_max_length=model_max_length,
+            **kwargs,
         )
         self.lower_case = bool(lower_case)
         self.strip_accents = strip_accents
@@ -130,7 +135,9 @@ class WordPieceTokenizer(Tokenizer):
                 tf_text.FastBertNormalizer(model_buffer=tf.constant(model)),
                 tf_text.FastWordpieceTokenizer(
                     model_buffer=_wordpiece_model(
-                        "\n".join(self.vocabulary), self.unk_token, self.tokenize_chinese_chars
+                        "\n".join(self.model_vocabulary),
+                        self.unk_token,
+                        self.tokenize_chinese_chars,
                     ),
                     token_out_type=tf.int32,
                 ),
@@ -145,6 +152,19 @@ class WordPieceTokenizer(Tokenizer):
         )
         return self._wordpiece.tokenize(text)
 
+    @property
+    def _set_apart(self) -> str:
+        ranges = normalizer.CHINESE_RANGES if self.tokenize_chinese_chars else ()
+        return _character_class(ranges)
+
+    def _normalize(self, strings: tf.Tensor) -> tf.Tensor:
+        return self._normalizer.normalize(self._repair_if_needed(strings))
+
+    def _normalize_with_spans(self, strings: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        repaired = self._repair_if_needed(strings)
+        text, origins = self._normalizer.normalize_with_offsets(repaired)
+        return text, lambda starts, ends: _original_spans(strings, origins, starts, ends)
+
     def _ids_and_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
         plain = self._is_plain(strings)
         repaired = tf.cond(plain, lambda: strings, lambda: self._repair(strings))
@@ -158,6 +178,9 @@ class WordPieceTokenizer(Tokenizer):
 
     def _is_plain(self, strings: tf.Tensor) -> tf.Tensor:
         return tf.reduce_all(tf.strings.regex_full_match(strings, self._patterns["plain"]))
+
+    def _repair_if_needed(self, strings: tf.Tensor) -> tf.Tensor:
+        return tf.cond(self._is_plain(strings), lambda: strings, lambda: self._repair(strings))
 
     def _repair(self, strings: tf.Tensor) -> tf.Tensor:
         well_formed = tf.reduce_all(tf.strings.regex_full_match(strings, f"{_CHARACTER}*"))

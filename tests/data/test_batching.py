@@ -62,6 +62,17 @@ def test_pairs(preprocessor):
     assert np.asarray(expected["input_mask"]).sum(1).tolist() == tokens.lengths.tolist()
 
 
+def test_lengths_count_every_separator(preprocessor):
+    class TwoSeparators(kb.WordPieceTokenizer):
+        separators_between = 2
+
+    tokenizer = TwoSeparators.from_config(preprocessor.tokenizer.get_config())
+    pairs = [("what is this", "a day"), ("no", "yes and no and no and no and no and no")]
+    two = kb.Preprocessor(tokenizer, seq_length=16)
+    expected = two(tuple(map(list, zip(*pairs, strict=True))))["input_mask"]
+    assert TokenizedTexts(two, pairs).lengths.tolist() == np.asarray(expected).sum(1).tolist()
+
+
 def test_more_texts_than_one_call_of_the_tokenizer(preprocessor):
     texts = [f"no {'yes ' * (i % 7)}" for i in range(2500)]
     tokens = TokenizedTexts(preprocessor, texts)

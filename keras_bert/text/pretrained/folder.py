@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from keras_bert.text.added_tokens import AddedToken
 
 __all__ = ["TokenizerFolder", "read_json"]
 
@@ -74,6 +77,61 @@ class TokenizerFolder:
             # A name may be {"content": name}.
             names[key] = name["content"] if isinstance(name, dict) else name or names.get(key)
         return {key: name for key, name in names.items() if name}
+
+    def added_tokens(self, vocabulary: Sequence[str]) -> list[AddedToken]:
+        """The tokens that text is searched for before it is split, in the order of their ids.
+
+        `added_tokens_decoder` of `tokenizer_config.json` wins over `tokenizer.json`, and that over
+        `added_tokens.json`, which has no options: there, what is named as a special token is one.
+        The options of special tokens may also stand beside their names (`"mask_token": {...}`).
+
+        Args:
+            vocabulary: the model's own tokens; ids of tokens that are not among them follow.
+
+        Raises:
+            ValueError: ids of added tokens do not follow the vocabulary without a gap.
+        """
+        size = len(vocabulary)
+        found = {
+            index: {"content": token}
+            for token, index in read_json(self.path / "added_tokens.json").items()
+        }
+        found |= {entry["id"]: entry for entry in self.fast.get("added_tokens") or []}
+        decoder = self.config.get("added_tokens_decoder") or {}
+        found |= {int(index): entry for index, entry in decoder.items()}
+        beyond = sorted(index for index in found if index >= size)
+        if beyond != list(range(size, size + len(beyond))):
+            raise ValueError(
+                f"The ids of the added tokens in {str(self.path)!r} are {beyond}. Expected "
+                f"{size} to {size + len(beyond) - 1}, behind the vocabulary of {size}."
+            )
+        specials = self._special_entries()
+        tokens = {}
+        for _, entry in sorted(found.items()):
+            entry = {**specials.pop(entry["content"], {}), **entry}
+            tokens.setdefault(entry["content"], _added_token(entry))
+        # The rest are named and have no id of their own: tokens of the vocabulary, or of no use.
+        known = set(vocabulary)
+        rest = [entry for entry in specials.values() if entry["content"] in known]
+        return [*tokens.values(), *map(_added_token, rest)]
+
+    def _special_entries(self) -> dict[str, dict[str, Any]]:
+        """The special tokens that are named somewhere, with the options that stand there."""
+        named = {}
+        for source in (read_json(self.path / "special_tokens_map.json"), self.config):
+            entries = [source.get(key) for key in (*_SPECIAL_TOKENS, "bos_token", "eos_token")]
+            for key in ("additional_special_tokens", "extra_special_tokens"):
+                more = source.get(key) or []
+                entries += more.values() if isinstance(more, dict) else more
+            for entry in filter(None, entries):
+                entry = entry if isinstance(entry, dict) else {"content": entry}
+                named[entry["content"]] = {**entry, "special": True}
+        return named
+
+
+def _added_token(entry: dict[str, Any]) -> AddedToken:
+    names = ("content", "lstrip", "rstrip", "single_word", "normalized", "special")
+    return AddedToken(**{name: entry[name] for name in names if name in entry})
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -15,12 +15,16 @@ __all__ = ["load_tokenizer"]
 _KINDS = (byte_pair, wordpiece)
 
 
-def load_tokenizer(folder: str | os.PathLike) -> Tokenizer:
+def load_tokenizer(folder: str | os.PathLike, special_tokens_in_text: str = "text") -> Tokenizer:
     """Reads a tokenizer from a model's folder; see `Tokenizer.from_pretrained`."""
     files = TokenizerFolder(folder)
     for kind in _KINDS:
         if kind.recognises(files):
-            return kind.load(files)
+            tokenizer = kind.load(files)
+            if special_tokens_in_text == tokenizer.special_tokens_in_text:
+                return tokenizer
+            options = {"special_tokens_in_text": special_tokens_in_text}
+            return type(tokenizer).from_config({**tokenizer.get_config(), **options})
     raise ValueError(
         f"The tokenizer in {str(folder)!r} is a {files.class_name or 'tokenizer'} of the kind "
         f"{files.model_type!r}. Supported are WordPiece and byte-level BPE."

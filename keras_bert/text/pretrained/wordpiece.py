@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from typing import Any
 
 from keras_bert.text.pretrained.folder import TokenizerFolder, read_json
@@ -47,6 +46,7 @@ def load(folder: TokenizerFolder) -> WordPieceTokenizer:
             "tokenize_chinese_chars", "handle_chinese_chars", folder, True
         ),
         model_max_length=folder.model_max_length,
+        added_tokens=folder.added_tokens(vocabulary),
         **folder.special_tokens(),
     )
 
@@ -87,7 +87,7 @@ def _vocabulary(folder: TokenizerFolder) -> list[str]:
         raise FileNotFoundError(
             f"No vocab.txt and no tokenizer.json in {str(folder.path)!r}.{hint} Found: {found}."
         )
-    return tokens + _added_tokens(folder, tokens)
+    return tokens
 
 
 def _vocabulary_of_model(folder: TokenizerFolder) -> list[str]:
@@ -108,31 +108,6 @@ def _vocabulary_of_model(folder: TokenizerFolder) -> list[str]:
             f"0 to {len(ids) - 1}, each once."
         )
     return sorted(ids, key=ids.get)
-
-
-def _added_tokens(folder: TokenizerFolder, tokens: list[str]) -> list[str]:
-    """Tokens that were added behind the vocabulary, so that its size is the embedding table's."""
-    listed = folder.fast.get("added_tokens", [])
-    added = {t["id"]: t["content"] for t in listed if t["id"] >= len(tokens)}
-    for token, index in read_json(folder.path / "added_tokens.json").items():
-        if index >= len(tokens):
-            added[index] = token
-    if not added:
-        return []
-    expected = list(range(len(tokens), len(tokens) + len(added)))
-    if sorted(added) != expected:
-        raise ValueError(
-            f"The ids of the added tokens in {str(folder.path)!r} are {sorted(added)}. Expected "
-            f"{expected[0]} to {expected[-1]}, behind the vocabulary of {len(tokens)}."
-        )
-    names = [added[index] for index in expected]
-    warnings.warn(
-        f"{str(folder.path)!r} adds {len(names)} tokens to its vocabulary ({', '.join(names[:5])}"
-        f"{', ...' if len(names) > 5 else ''}). They have ids here, but text is not searched for "
-        "them before it is split into words.",
-        stacklevel=6,
-    )
-    return names
 
 
 def _option(name: str, fast_name: str, folder: TokenizerFolder, default: Any) -> Any:

@@ -107,10 +107,15 @@ def test_vocabulary_shows_its_case(folder):
 def test_added_tokens_have_ids(folder):
     model = wordpiece_json()
     model["added_tokens"].append({"id": len(SMALL), "content": "[USER]", "special": True})
+    model["added_tokens"].append({"id": len(SMALL) + 1, "content": "xy", "rstrip": True})
     write_json(folder / "tokenizer.json", model)
-    with pytest.warns(UserWarning, match=r"adds 1 tokens to its vocabulary \(\[USER\]\)"):
-        tokenizer = Tokenizer.from_pretrained(folder)
-    assert tokenizer.vocabulary == [*SMALL, "[USER]"]
+    tokenizer = Tokenizer.from_pretrained(folder)
+    assert tokenizer.vocabulary == [*SMALL, "[USER]", "xy"]
+    user, xy, mask = len(SMALL), len(SMALL) + 1, SMALL.index("[MASK]")
+    found = tokenizer.tokenize("[USER] XY [MASK]").numpy()
+    assert xy in found and user not in found and mask not in found
+    asked = Tokenizer.from_pretrained(folder, special_tokens_in_text="special")
+    assert asked.tokenize("[USER] XY [MASK]").numpy().tolist() == [user, xy, mask]
     write_json(folder / "added_tokens.json", {"[GAP]": len(SMALL) + 7})
     with pytest.raises(ValueError, match="ids of the added tokens"):
         Tokenizer.from_pretrained(folder)
