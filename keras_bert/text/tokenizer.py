@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from keras_bert.text.offsets import ENDS, UNITS, in_characters
 from keras_bert.text.vocabulary import check_vocabulary
 
 __all__ = ["Tokenizer"]
@@ -70,7 +73,12 @@ class Tokenizer:
         self.mask_id = ids.get(mask_token)
         signature = [tf.TensorSpec([None], tf.string)]
         self._compiled_ids = tf.function(self._ids, input_signature=signature)
-        self._compiled_spans = tf.function(self._ids_and_spans, input_signature=signature)
+        self._compiled_spans = {
+            options: tf.function(
+                functools.partial(self._spans, *options), input_signature=signature
+            )
+            for options in itertools.product(UNITS, ENDS)
+        }
 
     @staticmethod
     def from_pretrained(folder: str | os.PathLike) -> Tokenizer:
@@ -112,25 +120,44 @@ class Tokenizer:
         """
         return self._apply(self._ids, self._compiled_ids, strings)
 
-    def tokenize_with_offsets(self, strings: Any) -> tuple[tf.RaggedTensor | tf.Tensor, ...]:
+    def tokenize_with_offsets(
+        self, strings: Any, unit: str = "bytes", ends: str = "tight"
+    ) -> tuple[tf.RaggedTensor | tf.Tensor, ...]:
         """Gives the ids and says where each piece stands in the original string.
 
-        Offsets count bytes of the string as given, before any normalisation. A span ends with the
-        last character that gave a byte to the piece; accents that normalisation drops after it stay
-        outside. A character that becomes several pieces (a Korean syllable) is the span of each.
+        Offsets count in the string as given, before any normalisation. A character that becomes
+        several pieces (a Korean syllable) is the span of each.
 
         Args:
             strings: as for `tokenize`.
+            unit: "bytes", or "characters" (Unicode code points, as Python counts in a `str`). In
+                bytes that are not UTF-8, characters count as in `.decode("utf-8", "ignore")`.
+            ends: "tight" spans end with the last character that gave a byte to the piece, as
+                Hugging Face has it; accents that normalisation drops behind it stay outside.
+                "loose" spans take in what normalisation dropped behind the piece (accents, vowel
+                signs, zero-width characters), up to the next character that it kept: right for cut
+                out answers and names, which in Hindi or Thai would lose their last vowel sign.
+                Tokenizers that drop nothing give the same for both.
 
         Returns:
             (ids, starts, ends), int32, each shaped as the result of `tokenize`; `ends` excluded.
+
+        Raises:
+            ValueError: `unit` or `ends` is something else.
 
         Example:
             >>> ids, starts, ends = tokenizer.tokenize_with_offsets(["Où?"])
             >>> starts, ends             # "ù" takes two bytes
             (<tf.RaggedTensor [[0, 3]]>, <tf.RaggedTensor [[3, 4]]>)
+            >>> tokenizer.tokenize_with_offsets(["Où?"], unit="characters")[1:]
+            (<tf.RaggedTensor [[0, 2]]>, <tf.RaggedTensor [[2, 3]]>)
         """
-        return self._apply(self._ids_and_spans, self._compiled_spans, strings)
+        if unit not in UNITS:
+            raise ValueError(f"unit={unit!r}. Expected one of {UNITS}.")
+        if ends not in ENDS:
+            raise ValueError(f"ends={ends!r}. Expected one of {ENDS}.")
+        function = functools.partial(self._spans, unit, ends)
+        return self._apply(function, self._compiled_spans[unit, ends], strings)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values; the vocabulary as one string of lines."""
@@ -156,6 +183,15 @@ class Tokenizer:
     def _ids_and_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
         """Ids, starts and ends in bytes of a batch, each ragged int32. Graph ops only."""
         raise NotImplementedError
+
+    def _ids_and_loose_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+        """The same with ends that take in what normalisation dropped behind a piece."""
+        return self._ids_and_spans(strings)
+
+    def _spans(self, unit: str, ends: str, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+        spans_of = self._ids_and_loose_spans if ends == "loose" else self._ids_and_spans
+        ids, *spans = spans_of(strings)
+        return ids, *(in_characters(strings, *spans) if unit == "characters" else spans)
 
     def _apply(self, function, compiled, strings):
         strings = tf.convert_to_tensor(strings)

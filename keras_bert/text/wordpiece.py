@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.text import normalizer
+from keras_bert.text.offsets import CHARACTER, original_spans, replace_ill_formed
 from keras_bert.text.tokenizer import Tokenizer
 from keras_bert.text.vocabulary import read_vocabulary
 
@@ -146,13 +147,18 @@ class WordPieceTokenizer(Tokenizer):
         return self._wordpiece.tokenize(text)
 
     def _ids_and_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+        return self._ids_and_ends(strings, loose=False)
+
+    def _ids_and_loose_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+        return self._ids_and_ends(strings, loose=True)
+
+    def _ids_and_ends(self, strings: tf.Tensor, loose: bool) -> tuple[tf.RaggedTensor, ...]:
         plain = self._is_plain(strings)
         repaired = tf.cond(plain, lambda: strings, lambda: self._repair(strings))
         text, origins = self._normalizer.normalize_with_offsets(repaired)
         text = tf.cond(plain, lambda: text, lambda: self._spoil_long_words(text))
         ids, starts, ends = self._wordpiece.tokenize_with_offsets(text)
-        starts, ends = _original_spans(strings, origins, starts, ends)
-        return ids, starts, ends
+        return ids, *original_spans(strings, origins, starts, ends, loose)
 
     # --- what the table cannot say. Every step keeps the length in bytes, so offsets stay true. ---
 
@@ -160,8 +166,10 @@ class WordPieceTokenizer(Tokenizer):
         return tf.reduce_all(tf.strings.regex_full_match(strings, self._patterns["plain"]))
 
     def _repair(self, strings: tf.Tensor) -> tf.Tensor:
-        well_formed = tf.reduce_all(tf.strings.regex_full_match(strings, f"{_CHARACTER}*"))
-        strings = tf.cond(well_formed, lambda: strings, lambda: _mark_ill_formed(strings))
+        well_formed = tf.reduce_all(tf.strings.regex_full_match(strings, f"{CHARACTER}*"))
+        strings = tf.cond(
+            well_formed, lambda: strings, lambda: replace_ill_formed(strings, _DELETED)
+        )
         if not self.lower_case:
             return strings
         return tf.strings.regex_replace(strings, self._patterns["final_sigma"], r"\1ς\2")
@@ -204,43 +212,8 @@ def _without_dead_tokens(tokens: list[str]) -> list[str]:
     ]
 
 
-def _original_spans(strings, origins, starts, ends) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Moves spans from the normalised text to the original one.
-
-    `origins` says for each normalised byte at which original byte it came to be: the byte itself
-    where a character stayed, the character's first byte where it was replaced. So a span ends
-    behind the *character* at the origin of its last byte: one byte on from a trailing byte, and
-    from a leading byte as many as that byte announces.
-    """
-    rows = starts.value_rowids()
-    row_origins = tf.gather(origins.row_splits[:-1], rows)
-
-    def origin(offsets: tf.Tensor) -> tf.Tensor:
-        return tf.gather(origins.values, row_origins + tf.cast(offsets, row_origins.dtype))
-
-    first, last = origin(starts.values), origin(ends.values - 1)
-    all_bytes = tf.io.decode_raw(tf.strings.reduce_join(strings), tf.uint8)
-    row_bytes = tf.cumsum(tf.strings.length(strings), exclusive=True)
-    last_bytes = tf.gather(all_bytes, tf.gather(row_bytes, rows) + tf.cast(last, tf.int32))
-    announced = tf.gather(tf.constant(_ANNOUNCED_BYTES), tf.cast(last_bytes, tf.int32))
-    return (
-        starts.with_values(tf.cast(first, tf.int32)),
-        ends.with_values(tf.cast(last, tf.int32) + announced),
-    )
-
-
-_ANNOUNCED_BYTES = np.array([1] * 0xC0 + [2] * 0x20 + [3] * 0x10 + [4] * 0x10, np.int32)
-
-
-def _mark_ill_formed(strings: tf.Tensor) -> tf.Tensor:
-    """Replaces each byte that is no part of a character by U+0001, which normalisation deletes.
-
-    Appended, one such byte makes sure that what follows the characters is always an ill-formed one.
-    """
-    pattern = rf"({_CHARACTER}*)\C"
-    return tf.strings.regex_replace(strings + b"\xff", pattern, "\\1\x01")
-
-
+# Normalisation deletes this character.
+_DELETED = b"\x01"
 # Characters that are in no vocabulary, of one, two, three and four bytes.
 _UNMATCHABLE = (0x01, 0x80, ord(normalizer.STAND_IN), 0x1FFFE)
 
@@ -292,8 +265,6 @@ def _splits_words(codes: tf.Tensor, chinese_words: bool) -> tf.Tensor:
 
 # --- regular expressions (RE2's syntax) ----------------------------------------------------------
 
-# A well-formed character. RE2's `.` would let some ill-formed sequences pass.
-_CHARACTER = r"[\x{0}-\x{D7FF}\x{E000}-\x{10FFFF}]"
 _ASCII_BREAKS = r" \t\n\r!-/:-@\[-`{-~"
 # Enough to see that Chinese and Japanese have no long words. All that ends a word would make an
 # automaton too large for RE2, which then falls back to a method thirty times slower.

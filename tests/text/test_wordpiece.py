@@ -237,6 +237,118 @@ def test_sigma_context_is_that_of_str_lower():
     assert_like_reference(tokenizer, reference, strings)
 
 
+# --- spans ---------------------------------------------------------------------------------------
+
+SPANS = [("bytes", "tight"), ("characters", "tight"), ("bytes", "loose"), ("characters", "loose")]
+
+
+def assert_spans_like_reference(tokenizer, reference, strings, unit, ends):
+    wrong = []
+    for first in range(0, len(strings), 500):
+        texts = strings[first : first + 500]
+        encoded = tf.constant([text.encode() for text in texts])
+        rows = [x.to_list() for x in tokenizer.tokenize_with_offsets(encoded, unit, ends)]
+        for text, *found in zip(texts, *rows, strict=True):
+            found = list(zip(*found, strict=True))
+            wanted = reference(text, unit, ends)
+            if found != wanted:
+                wrong.append((text, found, wanted))
+    assert not wrong, f"{len(wrong)} of {len(strings)} differ: {wrong[:3]}"
+
+
+@pytest.mark.parametrize(("unit", "ends"), SPANS[1:])
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_spans(tokenizers, name, unit, ends):
+    # Tight spans in bytes are compared wherever ids are.
+    tokens = read_tokens(name)
+    golden = [text.decode("utf-8", "ignore") for _, text, _ in read_golden(name)]
+    strings = [*golden, *fuzz.strings(f"{name} {unit} {ends}", 3000, tokens)]
+    reference = ReferenceWordPiece(tokens, VOCABULARIES[name])
+    assert_spans_like_reference(tokenizers[name], reference, of_pinned_unicode(strings), unit, ends)
+
+
+@pytest.mark.parametrize(("unit", "ends"), SPANS)
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_what_a_span_holds_normalises_to_its_piece(tokenizers, name, unit, ends):
+    tokenizer = tokenizers[name]
+    strings = fuzz.strings(f"{name} pieces", 1500, read_tokens(name))
+    strings += [text.decode("utf-8", "ignore") for _, text, _ in read_golden(name)]
+    rows = [x.to_list() for x in tokenizer.tokenize_with_offsets(strings, unit, ends)]
+    cut, wanted = [], []
+    for text, *spans in zip(strings, *rows, strict=True):
+        original = text.encode() if unit == "bytes" else text
+        for pieces, start, end in sharing_a_character(zip(*spans, strict=True)):
+            # A sigma that is cut out may be final or not, other than in its word.
+            if tokenizer.unk_id not in pieces and "Σ" not in text:
+                cut.append(original[start:end])
+                wanted.append("".join(tokenizer.vocabulary[i].removeprefix("##") for i in pieces))
+    assert len(cut) > 5000
+    normalized = tokenizer._normalizer.normalize(tf.constant(cut)).numpy().tolist()
+    found = [text.decode().replace(" ", "") for text in normalized]
+    assert [pair for pair in zip(found, wanted, strict=True) if pair[0] != pair[1]] == []
+
+
+def sharing_a_character(pieces):
+    """Joins pieces that come from one character, such as the letters of a Korean syllable."""
+    groups = []
+    for index, start, end in pieces:
+        if groups and start < groups[-1][2]:
+            ids, first, last = groups.pop()
+            groups.append(([*ids, index], first, max(last, end)))
+        else:
+            groups.append(([index], start, end))
+    return groups
+
+
+@pytest.mark.parametrize(
+    ("unit", "ends", "starts_and_ends"),
+    [
+        ("bytes", "tight", [(0, 2), (8, 14), (14, 17)]),
+        ("bytes", "loose", [(0, 7), (8, 14), (14, 20)]),
+        ("characters", "tight", [(0, 2), (5, 7), (7, 8)]),
+        ("characters", "loose", [(0, 4), (5, 7), (7, 9)]),
+    ],
+)
+def test_spans_by_hand(unit, ends, starts_and_ends):
+    tokens = [*SMALL, "ab", "中国", "##ह"]
+    tokenizer = WordPieceTokenizer(tokens, tokenize_chinese_chars=False)
+    _, *spans = tokenizer.tokenize_with_offsets("ab\u0301\u200b 中国ह\u094d", unit, ends)
+    assert list(zip(*(x.numpy() for x in spans), strict=True)) == starts_and_ends
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_characters_and_loose_ends_in_ill_formed_bytes(tokenizers, name):
+    rng = random.Random(11)
+    bad = [b"\xff", b"\x80", b"\xe4\xb8", b"\xed\xa0\x80", b"\xf0\x9f", b"\xf4\x90\x80\x80"]
+    strings = []
+    for text in of_pinned_unicode([*fuzz.strings("ill", 1000, read_tokens(name)), "ab", ""]):
+        data = text.encode()
+        for _ in range(rng.randint(0, 3)):
+            place = rng.randint(0, len(data))
+            data = data[:place] + rng.choice(bad) + data[place:]
+        strings.append(data)
+    reference = ReferenceWordPiece(read_tokens(name), VOCABULARIES[name])
+    for ends in ("tight", "loose"):
+        rows = tokenizers[name].tokenize_with_offsets(strings, "characters", ends)
+        for data, *spans in zip(strings, *(x.to_list() for x in rows), strict=True):
+            wanted = reference(data.decode("utf-8", "ignore"), "characters", ends)
+            assert list(zip(*spans, strict=True)) == wanted, data
+    rows = tokenizers[name].tokenize_with_offsets(strings, "bytes", "loose")
+    for data, ids, starts, ends in zip(strings, *(x.to_list() for x in rows), strict=True):
+        assert all(0 <= a < b <= len(data) for a, b in zip(starts, ends, strict=True))
+        cut = [data[a:b].decode("utf-8", "ignore") for a, b in zip(starts, ends, strict=True)]
+        text = data.decode("utf-8", "ignore")
+        wanted = reference(text, "characters", "loose")
+        assert (ids, cut) == ([i for i, _, _ in wanted], [text[a:b] for _, a, b in wanted])
+
+
+def test_wrong_options_of_spans(small):
+    with pytest.raises(ValueError, match=r"unit='byte'\. Expected one of \('bytes', 'char"):
+        small.tokenize_with_offsets("a", unit="byte")
+    with pytest.raises(ValueError, match=r"ends='wide'\. Expected one of \('tight', 'loose'\)"):
+        small.tokenize_with_offsets("a", ends="wide")
+
+
 # --- the interface -------------------------------------------------------------------------------
 
 
