@@ -176,6 +176,11 @@ class Tokenizer:
         # Compiled functions can neither be pickled nor copied; they are made anew.
         return type(self).from_config, (self.get_config(),)
 
+    @property
+    def in_graph(self) -> bool:
+        """Whether the tokenizer consists of graph ops, so that an export can hold it."""
+        return True
+
     def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
         """Ids of a batch: string (batch,) -> ragged int32 (batch, pieces). Graph ops only."""
         raise NotImplementedError

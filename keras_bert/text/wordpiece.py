@@ -27,14 +27,18 @@ import tensorflow as tf
 
 from keras_bert.text import normalizer
 from keras_bert.text.offsets import CHARACTER, original_spans, replace_ill_formed
+from keras_bert.text.python_wordpiece import (
+    MAX_WORD_BYTES,
+    MAX_WORD_CHARACTERS,
+    PythonWordPiece,
+    WordSplitter,
+)
 from keras_bert.text.tokenizer import Tokenizer
 from keras_bert.text.vocabulary import read_vocabulary
 
 __all__ = ["WordPieceTokenizer"]
 
-# Longer words are unknown (google-research/bert `WordpieceTokenizer`, max_input_chars_per_word).
-_MAX_WORD_CHARACTERS = 200
-_MAX_WORD_BYTES = 4 * _MAX_WORD_CHARACTERS
+BACKENDS = ("tensorflow", "python")
 
 
 @keras.saving.register_keras_serializable("keras_bert")
@@ -57,10 +61,24 @@ class WordPieceTokenizer(Tokenizer):
         pad_token: fills rows up.
         mask_token: hides a token in pretraining; may be missing in the vocabulary.
         model_max_length: most tokens, special ones included, that the model takes; None: unknown.
+        guards: False leaves out of the graph what LiteRT has no op for: the regular expressions
+            that look for final sigmas and long words. Ids then differ for words that end in a
+            capital sigma (lower-casing) and for words of 201 characters to 800 bytes, which are
+            spelled where the reference has `unk_token`; nothing else changes.
+        backend: "tensorflow", the graph as above; "python", the same ids and spans from a Python
+            function, some ten times slower, where tensorflow-text cannot be installed. Such a
+            tokenizer works in `tf.data.Dataset.map` too (`tf.numpy_function`), but cannot be
+            exported. None: "tensorflow" where tensorflow-text is installed; then a saved tokenizer
+            settles it anew on the machine that loads it.
+
+    Attributes:
+        backend: the one in use.
 
     Raises:
         FileNotFoundError: no such vocabulary file.
-        ValueError: the vocabulary is empty, is not UTF-8, or lacks a special token.
+        ValueError: the vocabulary is empty, is not UTF-8, or lacks a special token; or there is no
+            such backend.
+        ImportError: backend "tensorflow" without tensorflow-text.
 
     Example:
         >>> tokenizer = WordPieceTokenizer("uncased_L-12_H-768_A-12/vocab.txt")
@@ -80,6 +98,8 @@ class WordPieceTokenizer(Tokenizer):
         pad_token: str = "[PAD]",
         mask_token: str = "[MASK]",
         model_max_length: int | None = None,
+        guards: bool = True,
+        backend: str | None = None,
     ):
         if isinstance(vocabulary, str | os.PathLike):
             vocabulary = read_vocabulary(vocabulary)
@@ -96,16 +116,28 @@ class WordPieceTokenizer(Tokenizer):
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = bool(tokenize_chinese_chars)
         self._patterns = _patterns(self.lower_case, self._strips(), self.tokenize_chinese_chars)
-        self._normalizer, self._wordpiece = self._make_ops()
+        self.guards = bool(guards)
+        self._asked_backend, self.backend = backend, _backend(backend)
+        if self.backend == "python":
+            self._python = self._make_python()
+        else:
+            self._normalizer, self._wordpiece = self._make_ops()
+
+    @property
+    def in_graph(self) -> bool:
+        """Whether the tokenizer consists of graph ops, so that an export can hold it."""
+        return self.backend == "tensorflow"
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values; the vocabulary as one string of lines."""
-        return {
+        config = {
             **super().get_config(),
             "lower_case": self.lower_case,
             "strip_accents": self.strip_accents,
             "tokenize_chinese_chars": self.tokenize_chinese_chars,
+            "guards": self.guards,
         }
+        return config if self._asked_backend is None else {**config, "backend": self.backend}
 
     def __repr__(self) -> str:
         return (
@@ -137,7 +169,21 @@ class WordPieceTokenizer(Tokenizer):
                 ),
             )
 
+    def _make_python(self) -> PythonWordPiece:
+        unmatchable = set(_UNMATCHABLE)
+        if not self.tokenize_chinese_chars:
+            # In the graph these stand in for Chinese characters.
+            unmatchable.update(normalizer.chinese_stand_ins().values())
+        splitter = WordSplitter(
+            self.lower_case, self._strips(), self.tokenize_chinese_chars, final_sigma=self.guards
+        )
+        return PythonWordPiece(self.vocabulary, self.unk_id, splitter, unmatchable, self.guards)
+
     def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        if not self.in_graph:
+            return _call_python(self._python.ids, strings, 1)[0]
+        if not self.guards:
+            return self._wordpiece.tokenize(self._normalizer.normalize(strings))
         plain = self._is_plain(strings)
         text = tf.cond(
             plain,
@@ -153,6 +199,12 @@ class WordPieceTokenizer(Tokenizer):
         return self._ids_and_ends(strings, loose=True)
 
     def _ids_and_ends(self, strings: tf.Tensor, loose: bool) -> tuple[tf.RaggedTensor, ...]:
+        if not self.in_graph:
+            return _call_python(lambda batch: self._python.ids_and_spans(batch, loose), strings, 3)
+        if not self.guards:
+            text, origins = self._normalizer.normalize_with_offsets(strings)
+            ids, starts, ends = self._wordpiece.tokenize_with_offsets(text)
+            return ids, *original_spans(strings, origins, starts, ends, loose)
         plain = self._is_plain(strings)
         repaired = tf.cond(plain, lambda: strings, lambda: self._repair(strings))
         text, origins = self._normalizer.normalize_with_offsets(repaired)
@@ -178,6 +230,37 @@ class WordPieceTokenizer(Tokenizer):
         return _spoil_long_words(text, self.tokenize_chinese_chars)
 
 
+def _backend(asked: str | None) -> str:
+    """The backend to use, where `asked` says none the best that there is."""
+    if asked not in (None, *BACKENDS):
+        raise ValueError(f"backend={asked!r}. Expected one of {BACKENDS}, or None.")
+    if asked == "python":
+        return asked
+    try:
+        import tensorflow_text  # noqa: F401
+    except ModuleNotFoundError as error:
+        # A package that is there and broken is an error to be seen.
+        if error.name != "tensorflow_text":
+            raise
+        if asked is None:
+            return "python"
+        raise ImportError(
+            'backend="tensorflow" needs tensorflow-text, which is not installed: pip install '
+            "'tensorflow-text==2.20.*'. Where there are no wheels for it, as on Windows, take "
+            'backend="python".'
+        ) from None
+    return "tensorflow"
+
+
+def _call_python(function, strings: tf.Tensor, count: int) -> tuple[tf.RaggedTensor, ...]:
+    """Calls what returns `count` flat int32 arrays and the splits of their rows."""
+    types = [tf.int32] * count + [tf.int64]
+    *flat, splits = tf.numpy_function(function, [strings], types, stateful=False)
+    for values in (*flat, splits):
+        values.set_shape([None])
+    return tuple(tf.RaggedTensor.from_row_splits(v, splits, validate=False) for v in flat)
+
+
 @functools.lru_cache(maxsize=4)
 def _wordpiece_model(vocabulary: str, unk_token: str, tokenize_chinese_chars: bool) -> tf.Tensor:
     """tf.text's WordPiece automaton for a vocabulary (one token per line), a uint8 tensor."""
@@ -188,7 +271,7 @@ def _wordpiece_model(vocabulary: str, unk_token: str, tokenize_chinese_chars: bo
         stand_ins = normalizer.chinese_stand_ins()
         tokens = [token.translate(stand_ins) for token in tokens]
     model = tf_text.build_fast_wordpiece_model(
-        _without_dead_tokens(tokens), _MAX_WORD_BYTES, "##", unk_token, False, False
+        _without_dead_tokens(tokens), MAX_WORD_BYTES, "##", unk_token, False, False
     )
     # Not `list(model)`, as tf.text does it: 50 times slower.
     return tf.constant(np.frombuffer(model, np.uint8))
@@ -245,7 +328,7 @@ def _spoil_long_words(text: tf.Tensor, chinese_words: bool) -> tf.Tensor:
     )
     bytes_less_one = tf.searchsorted(_FIRST_OF_LENGTH, codes, side="right")
     spoiled = tf.where(
-        place_in_run < _MAX_WORD_CHARACTERS, codes, tf.gather(_UNMATCHABLE, bytes_less_one)
+        place_in_run < MAX_WORD_CHARACTERS, codes, tf.gather(_UNMATCHABLE, bytes_less_one)
     )
     return tf.strings.unicode_encode(characters.with_values(spoiled), "UTF-8")
 
@@ -279,7 +362,7 @@ def _patterns(lower_case: bool, strips: bool, chinese_words: bool) -> dict[str, 
     breaks = _ASCII_BREAKS + (_CHINESE_BREAKS if chinese_words else "")
     sigma = normalizer.SIGMA if lower_case else ""
     # What one run of characters may hold without becoming a word of more than 200.
-    run = _MAX_WORD_CHARACTERS // _LONGEST_EXPANSION[lower_case, strips]
+    run = MAX_WORD_CHARACTERS // _LONGEST_EXPANSION[lower_case, strips]
     word = rf"[^{breaks}{sigma}\x{{D800}}-\x{{DFFF}}]{{0,{run}}}"
     return {
         "plain": f"(?:{word}[{breaks}])*{word}",
