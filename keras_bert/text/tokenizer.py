@@ -8,8 +8,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from keras_bert.text.explanation import ExplainedPiece, Explanation
 from keras_bert.text.offsets import ENDS, UNITS, in_characters
 from keras_bert.text.vocabulary import check_vocabulary
 
@@ -216,6 +218,114 @@ class Tokenizer:
             return run(strings)
         rows = run(strings[tf.newaxis])
         return tuple(row.values for row in rows) if isinstance(rows, tuple) else rows.values
+
+    def detokenize(self, ids: Any, keep_special: bool = False) -> str | list[str]:
+        """Makes text of ids again, as far as they tell.
+
+        What a WordPiece vocabulary does not keep is gone: capitals and accents where text is
+        lower-cased, and where the blanks were (each word and sign stands apart: "it ' s").
+
+        Args:
+            ids: ids of one text (a list of int, an array or tensor (pieces,)), or of several (a
+                list of lists, an array or tensor (batch, pieces), a `tf.RaggedTensor`).
+            keep_special: whether special tokens (`[CLS]`, `[SEP]`, `[PAD]`, `[MASK]`) are written
+                too. The unknown token always is: it stands for a word.
+
+        Returns:
+            A str, or a list of str for several texts.
+
+        Raises:
+            TypeError: `ids` are no integers, or of more than two dimensions.
+            ValueError: an id is not in the vocabulary.
+
+        Example:
+            >>> tokenizer.detokenize([101, 14477, 20961, 3468, 102])
+            'unaffable'
+        """
+        rows, is_batch = _rows_of_ids(ids)
+        texts = [self._detokenize_row(row, keep_special) for row in rows]
+        return texts if is_batch else texts[0]
+
+    def explain(self, text: str | bytes) -> Explanation:
+        """Shows the pieces of a text: where each comes from, and what became of the text.
+
+        Args:
+            text: one text.
+
+        Returns:
+            A sequence of `ExplainedPiece` (piece, id, span in characters and bytes, the text there,
+            flags) that prints as a table.
+
+        Example:
+            >>> print(tokenizer.explain("Où?"))
+            piece     id  characters  bytes  text
+            ou     15068         0–2    0–3  Où    changed
+            ?       1029         2–3    3–4  ?
+        """
+        if not isinstance(text, str | bytes):
+            raise TypeError(f"Expected one text, str or bytes. Received {type(text).__name__}.")
+        data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        text = data.decode("utf-8", "ignore")
+        ids, starts, ends = (x.numpy().tolist() for x in self.tokenize_with_offsets(data))
+        in_text = self.tokenize_with_offsets(data, "characters")[1:]
+        characters = [x.numpy().tolist() for x in in_text]
+        pieces = []
+        for index, first_byte, end_byte, start, end in zip(
+            ids, starts, ends, *characters, strict=True
+        ):
+            source, token = text[start:end], self.vocabulary[index]
+            flags = self._flags(index, token, source)
+            span = (start, end, first_byte, end_byte)
+            pieces.append(ExplainedPiece(token, index, *span, source, flags))
+        return Explanation(text, tuple(pieces))
+
+    def _join_tokens(self, tokens: list[str]) -> str:
+        """The text that tokens spell, special ones among them as they are."""
+        raise NotImplementedError
+
+    def _spelled(self, token: str) -> tuple[str, bool]:
+        """The characters a token stands for, and whether it continues a word."""
+        raise NotImplementedError
+
+    def _flags(self, index: int, token: str, source: str) -> tuple[str, ...]:
+        if index == self.unk_id:
+            return ("unknown",)
+        if index in self._special_ids():
+            return ("special",)
+        letters, continues = self._spelled(token)
+        flags = {"continuation": continues, "changed": letters != source}
+        return tuple(name for name, is_set in flags.items() if is_set)
+
+    def _special_ids(self) -> frozenset[int]:
+        return frozenset([self.cls_id, self.sep_id, self.pad_id, self.mask_id]) - {None}
+
+    def _detokenize_row(self, ids: list[int], keep_special: bool) -> str:
+        dropped = frozenset() if keep_special else self._special_ids()
+        tokens = []
+        for index in ids:
+            if not isinstance(index, int) or isinstance(index, bool):
+                raise TypeError(f"Expected ids, integers. Received {index!r} among them.")
+            if not 0 <= index < self.vocabulary_size:
+                raise ValueError(
+                    f"There is no id {index} in a vocabulary of {self.vocabulary_size} tokens."
+                )
+            if index not in dropped:
+                tokens.append(self.vocabulary[index])
+        return self._join_tokens(tokens)
+
+
+def _rows_of_ids(ids: Any) -> tuple[list[list], bool]:
+    """The ids of each text as Python lists, and whether they came as a batch."""
+    if isinstance(ids, tf.RaggedTensor):
+        return ids.to_list(), True
+    if isinstance(ids, list | tuple):
+        if any(isinstance(x, list | tuple) or getattr(x, "ndim", 0) for x in ids):
+            return [_rows_of_ids(row)[0][0] for row in ids], True
+        return [[x.item() if isinstance(x, np.generic) else x for x in ids]], False
+    ids = np.asarray(ids)
+    if ids.ndim not in (1, 2):
+        raise TypeError(f"Expected ids of one text or of a batch. Received shape {ids.shape}.")
+    return (ids.tolist(), True) if ids.ndim == 2 else ([ids.tolist()], False)
 
 
 def _check_special_tokens(ids: dict[str, int], **tokens: str) -> None:

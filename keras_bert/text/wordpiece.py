@@ -212,6 +212,13 @@ class WordPieceTokenizer(Tokenizer):
         ids, starts, ends = self._wordpiece.tokenize_with_offsets(text)
         return ids, *original_spans(strings, origins, starts, ends, loose)
 
+    def _join_tokens(self, tokens: list[str]) -> str:
+        # A continuation that opens the text keeps its mark: the word's beginning is not there.
+        return " ".join(tokens).replace(" ##", "")
+
+    def _spelled(self, token: str) -> tuple[str, bool]:
+        return token.removeprefix("##"), token.startswith("##")
+
     # --- what the table cannot say. Every step keeps the length in bytes, so offsets stay true. ---
 
     def _is_plain(self, strings: tf.Tensor) -> tf.Tensor:
