@@ -36,7 +36,7 @@ from keras_bert.text.python_wordpiece import (
 from keras_bert.text.tokenizer import Tokenizer
 from keras_bert.text.vocabulary import read_vocabulary
 
-__all__ = ["WordPieceTokenizer"]
+__all__ = ["BACKENDS", "WordPieceTokenizer", "distinct_tokens"]
 
 BACKENDS = ("tensorflow", "python")
 
@@ -278,13 +278,13 @@ def _wordpiece_model(vocabulary: str, unk_token: str, tokenize_chinese_chars: bo
         stand_ins = normalizer.chinese_stand_ins()
         tokens = [token.translate(stand_ins) for token in tokens]
     model = tf_text.build_fast_wordpiece_model(
-        _without_dead_tokens(tokens), MAX_WORD_BYTES, "##", unk_token, False, False
+        distinct_tokens(tokens), MAX_WORD_BYTES, "##", unk_token, False, False
     )
     # Not `list(model)`, as tf.text does it: 50 times slower.
     return tf.constant(np.frombuffer(model, np.uint8))
 
 
-def _without_dead_tokens(tokens: list[str]) -> list[str]:
+def distinct_tokens(tokens: list[str]) -> list[str]:
     """Replaces tokens that no text gives, so that the automaton is built of distinct ones.
 
     Dead are empty lines, all but the last of equal tokens (the reference's dict keeps the last),
