@@ -500,6 +500,83 @@ def test_saved_model_without_this_package(tokenizers, tmp_path):
     assert json.loads(done.stdout) == tokenizers["uncased"].tokenize(texts).to_list()
 
 
+# --- without guards ------------------------------------------------------------------------------
+
+
+def test_without_guards_only_sigmas_and_long_words_differ(tokenizers):
+    tokenizer = WordPieceTokenizer(read_tokens("uncased"), guards=False)
+    strings = fuzz.strings("guards", 3000, read_tokens("uncased"))
+    plain = [s for s in strings if "Σ" not in s]
+    assert len(plain) > 1500
+    for unit, ends in SPANS:
+        found = tokenizer.tokenize_with_offsets(plain, unit, ends)
+        wanted = tokenizers["uncased"].tokenize_with_offsets(plain, unit, ends)
+        assert [x.to_list() for x in found] == [x.to_list() for x in wanted]
+    assert tokenizer.tokenize("ΟΣ").numpy().tolist() == tokenizer.tokenize("οσ").numpy().tolist()
+    assert tokenizer.tokenize("a" * 201).shape[0] > 1
+    assert tokenizer.tokenize("a" * 801).numpy().tolist() == [tokenizer.unk_id]
+    ill_formed = [b"\xffth\xf0\x9fe", b"\xed\xa0\x80 a\xc0\xaf"]
+    assert (
+        tokenizer.tokenize(ill_formed).to_list()
+        == tokenizers["uncased"].tokenize(ill_formed).to_list()
+    )
+
+
+def test_config_holds_guards(small):
+    assert small.get_config()["guards"] is True
+    again = WordPieceTokenizer.from_config({**small.get_config(), "guards": False})
+    assert again.guards is False and copy.deepcopy(again).guards is False
+
+
+def test_in_litert(tokenizers, tmp_path):
+    tokenizer = WordPieceTokenizer(read_tokens("uncased"), guards=False)
+
+    class Module(tf.Module):
+        # A ragged tensor as two dense ones: LiteRT has no ragged type.
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def ids(self, strings):
+            ids = tokenizer.tokenize(strings)
+            return {"values": ids.values, "row_splits": ids.row_splits}
+
+    module = Module()
+    functions = [module.ids.get_concrete_function()]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(functions, module)
+    converter.allow_custom_ops = True
+    (tmp_path / "tokenizer.tflite").write_bytes(converter.convert())
+    # All but what the guards are for: words that may be of 201 to 800 bytes, and sigmas.
+    rows = [
+        (text, ids)
+        for _, text, ids in read_golden("uncased")
+        if "Σ".encode() not in text and max(map(len, text.split()), default=0) <= 200
+    ]
+    assert len(rows) > 1500
+    (tmp_path / "texts.json").write_text(json.dumps([text.hex() for text, _ in rows]))
+    script = """
+        import json
+        import numpy as np, tensorflow as tf
+        import tensorflow_text as tf_text
+        from tensorflow.lite.python import interpreter
+        model = interpreter.InterpreterWithCustomOps(
+            model_path="tokenizer.tflite",
+            custom_op_registerers=tf_text.tflite_registrar.SELECT_TFTEXT_OPS,
+        )
+        run = model.get_signature_runner()
+        texts = [bytes.fromhex(text) for text in json.load(open("texts.json"))]
+        found = run(strings=np.array(texts, object))
+        splits = found["row_splits"]
+        values = found["values"].tolist()
+        print(json.dumps([values[a:b] for a, b in zip(splits[:-1], splits[1:])]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [ids for _, ids in rows]
+
+
 def test_large_inputs(small):
     # Linear, not quadratic: each of these would take minutes otherwise.
     assert small.tokenize("a " * 500_000).shape == (500_000,)
