@@ -36,7 +36,7 @@ from keras_bert.text.python_wordpiece import (
 from keras_bert.text.tokenizer import Tokenizer
 from keras_bert.text.vocabulary import read_vocabulary
 
-__all__ = ["BACKENDS", "WordPieceTokenizer", "distinct_tokens"]
+__all__ = ["BACKENDS", "UNMATCHABLE", "WordPieceTokenizer", "distinct_tokens"]
 
 BACKENDS = ("tensorflow", "python")
 
@@ -170,7 +170,7 @@ class WordPieceTokenizer(Tokenizer):
             )
 
     def _make_python(self) -> PythonWordPiece:
-        unmatchable = set(_UNMATCHABLE)
+        unmatchable = set(UNMATCHABLE)
         if not self.tokenize_chinese_chars:
             # In the graph these stand in for Chinese characters.
             unmatchable.update(normalizer.chinese_stand_ins().values())
@@ -292,7 +292,7 @@ def distinct_tokens(tokens: list[str]) -> list[str]:
     we write into words to make them unknown.
     """
     last = {token: index for index, token in enumerate(tokens)}
-    unmatchable = set(map(chr, _UNMATCHABLE))
+    unmatchable = set(map(chr, UNMATCHABLE))
     # Control characters are deleted from every text, hence the replacement matches none.
     return [
         token
@@ -305,7 +305,7 @@ def distinct_tokens(tokens: list[str]) -> list[str]:
 # Normalisation deletes this character.
 _DELETED = b"\x01"
 # Characters that are in no vocabulary, of one, two, three and four bytes.
-_UNMATCHABLE = (0x01, 0x80, ord(normalizer.STAND_IN), 0x1FFFE)
+UNMATCHABLE = (0x01, 0x80, ord(normalizer.STAND_IN), 0x1FFFE)
 
 
 def _spoil_long_words(text: tf.Tensor, chinese_words: bool) -> tf.Tensor:
@@ -335,7 +335,7 @@ def _spoil_long_words(text: tf.Tensor, chinese_words: bool) -> tf.Tensor:
     )
     bytes_less_one = tf.searchsorted(_FIRST_OF_LENGTH, codes, side="right")
     spoiled = tf.where(
-        place_in_run < MAX_WORD_CHARACTERS, codes, tf.gather(_UNMATCHABLE, bytes_less_one)
+        place_in_run < MAX_WORD_CHARACTERS, codes, tf.gather(UNMATCHABLE, bytes_less_one)
     )
     return tf.strings.unicode_encode(characters.with_values(spoiled), "UTF-8")
 

@@ -11,13 +11,14 @@ import keras_bert
 from keras_bert.cli import main as module
 from keras_bert.cli.main import main
 
-COMMANDS = ["train", "evaluate", "predict", "export", "tokenize"]
+COMMANDS = ["train", "evaluate", "predict", "export", "tokenize", "vocab"]
 REQUIRED = {
     "train": ["--from", "m", "--train", "t.csv", "--output", "o"],
     "evaluate": ["--model", "m", "--data", "d.csv"],
     "predict": ["--model", "m", "text"],
     "export": ["--model", "m", "--output", "o"],
     "tokenize": ["text", "--tokenizer", "v.txt"],
+    "vocab": ["c.txt", "--output", "v.txt"],
 }
 
 
@@ -78,6 +79,8 @@ def test_version(capsys):
         ["tokenize", *REQUIRED["tokenize"], "--json", "--explain"],
         ["tokenize", *REQUIRED["tokenize"], "--explain", "--offsets"],
         ["tokenize", *REQUIRED["tokenize"], "--compare", "other"],
+        ["vocab", *REQUIRED["vocab"], "--size", "0"],
+        ["vocab", *REQUIRED["vocab"], "--keep-accents", "--strip-accents"],
     ],
 )
 def test_wrong_usage(arguments, capsys):
