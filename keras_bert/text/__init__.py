@@ -2,6 +2,7 @@
 
 from keras_bert.text.preprocessor import Preprocessor
 from keras_bert.text.tokenizer import Tokenizer
+from keras_bert.text.vocabulary_learning import learn_vocabulary
 from keras_bert.text.wordpiece import WordPieceTokenizer
 
-__all__ = ["Preprocessor", "Tokenizer", "WordPieceTokenizer"]
+__all__ = ["Preprocessor", "Tokenizer", "WordPieceTokenizer", "learn_vocabulary"]

@@ -78,7 +78,7 @@ class WordSplitter:
         """The normalised words of a chunk."""
         return self._word.findall("".join(self._normalized(_decoded(chunk))))
 
-    def words_and_origins(self, text: str) -> tuple[list[Word], Sequence[int]]:
+    def words_and_origins(self, text: str) -> tuple[Iterator[Word], Sequence[int]]:
         """The words of a chunk that is decoded, and where the characters it keeps stand.
 
         Returns:
@@ -92,7 +92,7 @@ class WordSplitter:
         else:
             origins = array("q", (i for i, part in enumerate(parts) for _ in part))
         matches = self._word.finditer(letters)
-        return [Word(m.group(), origins[m.start() : m.end()]) for m in matches], origins
+        return (Word(m.group(), origins[m.start() : m.end()]) for m in matches), origins
 
     def _normalized(self, text: str) -> list[str]:
         if self._sigma and normalizer.SIGMA in text:

@@ -27,7 +27,8 @@ class Tokenizer:
     (loading one takes `import tensorflow_text`), and has no variables or files to track. Made by
     `Tokenizer.from_pretrained`, or directly by one of the kinds: `WordPieceTokenizer`.
 
-    Subclasses implement `_ids` and `_ids_and_spans`, and say how rows are laid out.
+    Subclasses implement `_ids`, `_ids_and_spans`, `_join_tokens` and `_spelled`, and say how rows
+    are laid out.
 
     Args:
         vocabulary: the tokens in the order of their ids.

@@ -144,7 +144,7 @@ class WordPieceTokenizer(Tokenizer):
             f"WordPieceTokenizer(vocabulary_size={self.vocabulary_size}, "
             f"lower_case={self.lower_case}, strip_accents={self.strip_accents}, "
             f"tokenize_chinese_chars={self.tokenize_chinese_chars}, "
-            f"model_max_length={self.model_max_length})"
+            f"model_max_length={self.model_max_length}, backend={self.backend!r})"
         )
 
     def _strips(self) -> bool:
