@@ -34,6 +34,11 @@ def test_other_patch_version_is_fine(installed):
     environment.check_environment()
 
 
+def test_without_tensorflow_text(installed):
+    installed(keras="3.15.1", tensorflow="2.20.0")
+    environment.check_environment()
+
+
 def test_keras_2(installed):
     installed(keras="2.15.0", tensorflow="2.15.0")
     with pytest.raises(ImportError, match=r"needs Keras 3, and keras 2\.15\.0"):

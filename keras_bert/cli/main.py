@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Sequence
 
 from keras_bert import __version__
-from keras_bert.cli import evaluate, export, predict, train
+from keras_bert.cli import evaluate, export, predict, tokenize, train, vocab
 from keras_bert.environment import check_environment
 
 FAILED, INTERRUPTED = 1, 130
@@ -24,6 +24,8 @@ _COMMANDS = {
     "evaluate": (evaluate, "score a trained model on a labelled file"),
     "predict": (predict, "answer texts with a trained or an exported model"),
     "export": (export, "write a trained model as a SavedModel that takes raw text"),
+    "tokenize": (tokenize, "show what a tokenizer makes of texts"),
+    "vocab": (vocab, "learn a WordPiece vocabulary from a corpus"),
 }
 _EXAMPLE = """\
 Example: from a labelled file to a served model

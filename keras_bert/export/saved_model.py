@@ -88,6 +88,14 @@ def _check_model(model) -> None:
             "saved_model exports a task model, such as keras_bert.BertClassifier; received "
             f"a {type(model).__name__}."
         )
+    tokenizer = model.preprocessor.tokenizer
+    if not tokenizer.in_graph:
+        raise ExportError(
+            f"This model's tokenizer is a Python function (backend={tokenizer.backend!r}), which "
+            "no SavedModel can hold. Save the model as .keras and export it on a machine with "
+            "tensorflow-text (Linux, or macOS on Apple silicon), with a tokenizer that has no "
+            "backend set."
+        )
     if model.head_is_fresh:
         warnings.warn(
             f"The head of this {type(model).__name__} was neither loaded from a checkpoint nor "

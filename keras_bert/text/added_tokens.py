@@ -306,12 +306,13 @@ class _Pass:
         numbers: tf.RaggedTensor,
     ) -> Parts:
         """Cuts the texts of `parts` at spans (all texts, found) in bytes."""
-        import tensorflow_text as tf_text
-
         lengths = tf.strings.length(parts.texts.values)[:, tf.newaxis]
         text_starts = tf.concat([tf.zeros_like(lengths), ends], axis=1)
         text_ends = tf.concat([starts, lengths], axis=1)
-        texts = tf_text.ByteSplitter().split_by_offsets(parts.texts.values, text_starts, text_ends)
+        of_texts = tf.gather(parts.texts.values, text_starts.value_rowids())
+        texts = text_starts.with_values(
+            tf.strings.substr(of_texts, text_starts.values, (text_ends - text_starts).values)
+        )
         texts, stripped = self._strip(texts, numbers)
         first = tf.gather(parts.starts.values, text_starts.value_rowids())
         tokens = numbers.with_values(tf.gather(self._ids, numbers.values))

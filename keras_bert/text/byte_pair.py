@@ -62,6 +62,7 @@ class BytePairTokenizer(Tokenizer):
         separators_between: how many `sep_token`s stand between two segments: two in RoBERTa, one in
             ModernBERT.
         segment_types: whether the model tells segments apart by type ids; if not, all are 0.
+        **kwargs: `special_tokens_in_text` and `added_tokens`, see `Tokenizer`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -75,6 +76,9 @@ class BytePairTokenizer(Tokenizer):
         >>> tokenizer.tokenize(["Where is my card?"])
         <tf.RaggedTensor [[13841, 16, 127, 1886, 116]]>
     """
+
+    #: Hugging Face's `<mask>` takes the blank before it.
+    mask_token_strips = True
 
     def __init__(
         self,
@@ -91,6 +95,7 @@ class BytePairTokenizer(Tokenizer):
         model_max_length: int | None = None,
         separators_between: int = 2,
         segment_types: bool = False,
+        **kwargs: Any,
     ):
         if isinstance(vocabulary, str | os.PathLike):
             vocabulary = read_token_ids(vocabulary)
@@ -108,6 +113,7 @@ class BytePairTokenizer(Tokenizer):
             pad_token=pad_token,
             mask_token=mask_token,
             model_max_length=model_max_length,
+            **kwargs,
         )
         pairs = byte_pair_model.check_merges(merges)
         self._merges = "\n".join(f"{left} {right}" for left, right in pairs)
@@ -116,41 +122,6 @@ class BytePairTokenizer(Tokenizer):
         self.separators_between = int(separators_between)
         self.segment_types = bool(segment_types)
         self._model = _model("\n".join(self.vocabulary), self._merges)
-
-    def detokenize(self, ids: Any, skip_special_tokens: bool = True) -> tf.Tensor:
-        """Gives the text that ids stand for.
-
-        Args:
-            ids: int tensor (batch, n) or (n,), dense or ragged, or what makes one.
-            skip_special_tokens: leave out the class, separator, padding, mask and unknown tokens;
-                if not, they come as their names.
-
-        Returns:
-            Strings (batch,) or (). Bytes that are no UTF-8 by themselves, as in a part of an
-            emoji, come as U+FFFD.
-
-        Example:
-            >>> tokenizer.detokenize(tokenizer.tokenize("Où?"))     # -> "Où?"
-        """
-        if not isinstance(ids, tf.RaggedTensor):
-            ids = tf.convert_to_tensor(ids)
-            if ids.shape.num_elements() == 0:  # an empty Python list becomes a float tensor
-                ids = tf.cast(ids, tf.int32)
-            if ids.shape.rank == 1:
-                return self.detokenize(ids[tf.newaxis], skip_special_tokens)[0]
-            ids = tf.RaggedTensor.from_tensor(ids)
-        special = {self.unk_id, self.cls_id, self.sep_id, self.pad_id, self.mask_id}
-        skipped = special if skip_special_tokens else set()
-        texts = [
-            b"" if index in skipped else byte_pair_model.token_bytes(token)
-            for index, token in enumerate(self.vocabulary)
-        ]
-        with tf.init_scope(), tf.device("CPU:0"):
-            texts = tf.constant(texts)
-        joined = tf.strings.unsorted_segment_join(
-            tf.gather(texts, ids.values), ids.value_rowids(), ids.nrows()
-        )
-        return tf.strings.unicode_transcode(joined, "UTF-8", "UTF-8", errors="replace")
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values; vocabulary and merges as strings of lines."""
@@ -185,7 +156,9 @@ class BytePairTokenizer(Tokenizer):
         pieces = self._pieces(_prefix(text) + text if self.add_prefix_space else text, plain)
         return pieces.with_values(self._token_ids(pieces.values))
 
-    def _ids_and_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+    def _ids_and_spans(
+        self, strings: tf.Tensor, loose: bool = False
+    ) -> tuple[tf.RaggedTensor, ...]:
         plain = _is_plain(strings)
         clean = tf.cond(plain, lambda: strings, lambda: _without_ill_formed(strings))
         text = _composed(clean) if self.normalization else clean
@@ -202,6 +175,36 @@ class BytePairTokenizer(Tokenizer):
             plain, lambda: (starts, ends), lambda: _before_dropping(strings, clean, starts, ends)
         )
         return pieces.with_values(self._token_ids(pieces.values)), starts, ends
+
+    @functools.cached_property
+    def _token_texts(self) -> tf.Tensor:
+        with tf.init_scope(), tf.device("CPU:0"):
+            return tf.constant([self._bytes_of(token) for token in self.vocabulary])
+
+    def _bytes_of(self, token: str) -> bytes:
+        if token in self._names:
+            return token.encode("utf-8")
+        return byte_pair_model.token_bytes(token)
+
+    @functools.cached_property
+    def _names(self) -> frozenset[str]:
+        """Tokens that are written as they are, and not in GPT-2's spelling."""
+        special = (self.unk_token, self.cls_token, self.sep_token, self.pad_token, self.mask_token)
+        return frozenset([*special, *(added.content for added in self.added_tokens)])
+
+    def _texts_of(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        texts = tf.gather(self._token_texts, ids.values)
+        joined = tf.strings.unsorted_segment_join(texts, ids.value_rowids(), ids.nrows())
+        # Bytes that are no UTF-8 by themselves, as in a part of an emoji, come as U+FFFD.
+        return tf.strings.unicode_transcode(joined, "UTF-8", "UTF-8", errors="replace")
+
+    def _spelled(self, token: str) -> tuple[str | None, bool]:
+        content = self._bytes_of(token)
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError:
+            return None, True
+        return text.strip(" ") if self.trim_offsets else text, not text.startswith(" ")
 
     def _pieces(self, text: tf.Tensor, plain: tf.Tensor) -> tf.RaggedTensor:
         """Ids of the pieces; bytes that the vocabulary lacks have ids behind it."""

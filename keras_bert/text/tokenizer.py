@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from keras_bert.text.added_tokens import AddedToken, Parts, TokenSearch, as_added_tokens
+from keras_bert.text.explanation import ExplainedPiece, Explanation
+from keras_bert.text.offsets import ENDS, UNITS, in_characters
 from keras_bert.text.vocabulary import check_vocabulary
 
 __all__ = ["Tokenizer"]
@@ -98,7 +102,12 @@ class Tokenizer:
         self.mask_id = ids.get(mask_token)
         signature = [tf.TensorSpec([None], tf.string)]
         self._compiled_ids = tf.function(self._find_ids, signature, autograph=False)
-        self._compiled_spans = tf.function(self._find_ids_and_spans, signature, autograph=False)
+        self._compiled_spans = {
+            options: tf.function(
+                functools.partial(self._find_ids_and_spans, *options), signature, autograph=False
+            )
+            for options in itertools.product(UNITS, ENDS)
+        }
 
     @staticmethod
     def from_pretrained(
@@ -144,26 +153,111 @@ class Tokenizer:
         """
         return self._apply(self._find_ids, self._compiled_ids, strings)
 
-    def tokenize_with_offsets(self, strings: Any) -> tuple[tf.RaggedTensor | tf.Tensor, ...]:
+    def tokenize_with_offsets(
+        self, strings: Any, unit: str = "bytes", ends: str = "tight"
+    ) -> tuple[tf.RaggedTensor | tf.Tensor, ...]:
         """Gives the ids and says where each piece stands in the original string.
 
-        Offsets count bytes of the string as given, before any normalisation. A span ends with the
-        last character that gave a byte to the piece; accents that normalisation drops after it stay
-        outside. A character that becomes several pieces (a Korean syllable) is the span of each.
-        The span of an added token has the blanks in it that the token takes.
+        Offsets count in the string as given, before any normalisation. A character that becomes
+        several pieces (a Korean syllable) is the span of each. The span of an added token has the
+        blanks in it that the token takes.
 
         Args:
             strings: as for `tokenize`.
+            unit: "bytes", or "characters" (Unicode code points, as Python counts in a `str`). In
+                bytes that are not UTF-8, characters count as in `.decode("utf-8", "ignore")`.
+            ends: "tight" spans end with the last character that gave a byte to the piece, as
+                Hugging Face has it; accents that normalisation drops behind it stay outside.
+                "loose" spans take in what normalisation dropped behind the piece (accents, vowel
+                signs, zero-width characters), up to the next character that it kept: right for cut
+                out answers and names, which in Hindi or Thai would lose their last vowel sign.
+                Tokenizers that drop nothing give the same for both.
 
         Returns:
             (ids, starts, ends), int32, each shaped as the result of `tokenize`; `ends` excluded.
+
+        Raises:
+            ValueError: `unit` or `ends` is something else.
 
         Example:
             >>> ids, starts, ends = tokenizer.tokenize_with_offsets(["Où?"])
             >>> starts, ends             # "ù" takes two bytes
             (<tf.RaggedTensor [[0, 3]]>, <tf.RaggedTensor [[3, 4]]>)
+            >>> tokenizer.tokenize_with_offsets(["Où?"], unit="characters")[1:]
+            (<tf.RaggedTensor [[0, 2]]>, <tf.RaggedTensor [[2, 3]]>)
         """
-        return self._apply(self._find_ids_and_spans, self._compiled_spans, strings)
+        if unit not in UNITS:
+            raise ValueError(f"unit={unit!r}. Expected one of {UNITS}.")
+        if ends not in ENDS:
+            raise ValueError(f"ends={ends!r}. Expected one of {ENDS}.")
+        function = functools.partial(self._find_ids_and_spans, unit, ends)
+        return self._apply(function, self._compiled_spans[unit, ends], strings)
+
+    def detokenize(self, ids: Any, skip_special_tokens: bool = True) -> tf.Tensor:
+        """Makes text of ids again, as far as they tell; in a graph too.
+
+        What a vocabulary does not keep is gone: with WordPiece capitals and accents where text is
+        lower-cased, and where the blanks were (each word and sign stands apart: "it ' s").
+
+        Args:
+            ids: int (batch, pieces), dense or ragged, or (pieces,), or what makes such a tensor.
+            skip_special_tokens: leave out the class, separator, padding and mask tokens. The
+                unknown token always comes: it stands for something.
+
+        Returns:
+            Strings (batch,) or ().
+
+        Raises:
+            tf.errors.InvalidArgumentError: an id is not in the vocabulary.
+
+        Example:
+            >>> tokenizer.detokenize([101, 14477, 20961, 3468, 102]).numpy()
+            b'unaffable'
+        """
+        ids = _as_ids(ids)
+        if ids.shape.rank == 1:
+            return self.detokenize(ids[tf.newaxis], skip_special_tokens)[0]
+        if isinstance(ids, tf.Tensor):
+            ids = tf.RaggedTensor.from_tensor(ids)
+        if skip_special_tokens:
+            special = tf.constant(sorted(self._special_ids()), ids.dtype)
+            is_special = tf.reduce_any(ids.values[:, tf.newaxis] == special, axis=1)
+            ids = tf.ragged.boolean_mask(ids, ids.with_values(~is_special))
+        return self._texts_of(ids)
+
+    def explain(self, text: str | bytes) -> Explanation:
+        """Shows the pieces of a text: where each comes from, and what became of the text.
+
+        Args:
+            text: one text.
+
+        Returns:
+            A sequence of `ExplainedPiece` (piece, id, span in characters and bytes, the text there,
+            flags) that prints as a table.
+
+        Example:
+            >>> print(tokenizer.explain("Où?"))
+            piece     id  characters  bytes  text
+            ou     15068         0–2    0–3  Où    changed
+            ?       1029         2–3    3–4  ?
+        """
+        if not isinstance(text, str | bytes):
+            raise TypeError(f"Expected one text, str or bytes. Received {type(text).__name__}.")
+        data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        text = data.decode("utf-8", "ignore")
+        ids, starts, ends = (x.numpy().tolist() for x in self.tokenize_with_offsets(data))
+        in_text = self.tokenize_with_offsets(data, "characters")[1:]
+        characters = [x.numpy().tolist() for x in in_text]
+        pieces, previous_end = [], None
+        for index, first_byte, end_byte, start, end in zip(
+            ids, starts, ends, *characters, strict=True
+        ):
+            source, token = text[start:end], self.vocabulary[index]
+            flags = self._flags(index, token, source, follows=first_byte == previous_end)
+            span = (start, end, first_byte, end_byte)
+            pieces.append(ExplainedPiece(token, index, *span, source, flags))
+            previous_end = end_byte
+        return Explanation(text, tuple(pieces))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values; the vocabulary as one string of lines."""
@@ -184,12 +278,32 @@ class Tokenizer:
         # Compiled functions can neither be pickled nor copied; they are made anew.
         return type(self).from_config, (self.get_config(),)
 
+    @property
+    def in_graph(self) -> bool:
+        """Whether the tokenizer consists of graph ops, so that an export can hold it."""
+        return True
+
     def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
         """Ids of a batch: string (batch,) -> ragged int32 (batch, pieces). Graph ops only."""
         raise NotImplementedError
 
-    def _ids_and_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
-        """Ids, starts and ends in bytes of a batch, each ragged int32. Graph ops only."""
+    def _ids_and_spans(
+        self, strings: tf.Tensor, loose: bool = False
+    ) -> tuple[tf.RaggedTensor, ...]:
+        """Ids, starts and ends in bytes of a batch, each ragged int32. Graph ops only.
+
+        `loose`: ends take in what normalisation dropped behind a piece, where it drops anything.
+        """
+        raise NotImplementedError
+
+    def _texts_of(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """What ids spell: ragged (batch, pieces) -> string (batch,). Graph ops only."""
+        raise NotImplementedError
+
+    def _spelled(self, token: str) -> tuple[str | None, bool]:
+        """The characters a token stands for (None: parts of one), and whether it may continue a
+        word.
+        """
         raise NotImplementedError
 
     # --- for tokenizers whose added tokens see a normalised text, or whose pieces see their place
@@ -216,10 +330,31 @@ class Tokenizer:
         return self._ids(parts)
 
     def _ids_and_spans_of_parts(
-        self, parts: tf.Tensor, opens: tf.Tensor
+        self, parts: tf.Tensor, opens: tf.Tensor, loose: bool = False
     ) -> tuple[tf.RaggedTensor, ...]:
         """As `_ids_and_spans`, for what lies between added tokens; see `_ids_of_parts`."""
-        return self._ids_and_spans(parts)
+        return self._ids_and_spans(parts, loose)
+
+    @functools.cached_property
+    def _token_texts(self) -> tf.Tensor:
+        """The tokens' texts by id: an eager constant, also when a graph is being built."""
+        with tf.init_scope(), tf.device("CPU:0"):
+            return tf.constant(self.vocabulary)
+
+    def _special_ids(self) -> frozenset[int]:
+        return frozenset([self.cls_id, self.sep_id, self.pad_id, self.mask_id]) - {None}
+
+    def _flags(self, index: int, token: str, source: str, follows: bool) -> tuple[str, ...]:
+        if index == self.unk_id:
+            return ("unknown",)
+        if index in self._special_ids():
+            return ("special",)
+        if any(added.content == token for added in self.added_tokens):
+            return ("added",)
+        letters, continues = self._spelled(token)
+        changed = letters is not None and letters != source
+        flags = {"continuation": continues and follows, "changed": changed}
+        return tuple(name for name, is_set in flags.items() if is_set)
 
     # --- added tokens ----------------------------------------------------------------------------
 
@@ -253,11 +388,17 @@ class Tokenizer:
         ids = self._ids_of_parts(parts.texts.values, _opens(parts))
         return tf.cond(found, lambda: parts.join_ids(ids), lambda: ids)
 
-    def _find_ids_and_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+    def _find_ids_and_spans(
+        self, unit: str, ends: str, strings: tf.Tensor
+    ) -> tuple[tf.RaggedTensor, ...]:
+        ids, *spans = self._find_spans(strings, loose=ends == "loose")
+        return ids, *(in_characters(strings, *spans) if unit == "characters" else spans)
+
+    def _find_spans(self, strings: tf.Tensor, loose: bool) -> tuple[tf.RaggedTensor, ...]:
         if self._search is None:
-            return self._ids_and_spans(strings)
+            return self._ids_and_spans(strings, loose)
         parts, found = self._search.cut(strings)
-        ids, *spans = self._ids_and_spans_of_parts(parts.texts.values, _opens(parts))
+        ids, *spans = self._ids_and_spans_of_parts(parts.texts.values, _opens(parts), loose)
         return tf.cond(
             found,
             lambda: (parts.join_ids(ids), *parts.join_spans(*spans)),
@@ -284,6 +425,23 @@ class Tokenizer:
             return run(strings)
         rows = run(strings[tf.newaxis])
         return tuple(row.values for row in rows) if isinstance(rows, tuple) else rows.values
+
+
+def _as_ids(ids: Any) -> tf.Tensor | tf.RaggedTensor:
+    if isinstance(ids, list | tuple) and any(np.ndim(row) for row in ids):
+        ids = tf.ragged.constant([list(row) for row in ids], ragged_rank=1)
+    elif not isinstance(ids, tf.RaggedTensor):
+        ids = tf.convert_to_tensor(ids)
+    # Nothing becomes a float tensor.
+    values = ids.values if isinstance(ids, tf.RaggedTensor) else ids
+    if values.shape.num_elements() == 0:
+        ids = tf.cast(ids, tf.int32)
+    if not ids.dtype.is_integer or ids.shape.rank not in (1, 2):
+        raise TypeError(
+            f"Expected ids of one text or of a batch, int (pieces,) or (batch, pieces). Received "
+            f"{ids.dtype.name} of shape {ids.shape}."
+        )
+    return ids
 
 
 def _opens(parts: Parts) -> tf.Tensor:

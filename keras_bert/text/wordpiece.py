@@ -26,14 +26,19 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.text import normalizer
+from keras_bert.text.offsets import CHARACTER, original_spans, replace_ill_formed
+from keras_bert.text.python_wordpiece import (
+    MAX_WORD_BYTES,
+    MAX_WORD_CHARACTERS,
+    PythonWordPiece,
+    WordSplitter,
+)
 from keras_bert.text.tokenizer import Tokenizer
 from keras_bert.text.vocabulary import read_vocabulary
 
-__all__ = ["WordPieceTokenizer"]
+__all__ = ["BACKENDS", "UNMATCHABLE", "WordPieceTokenizer", "distinct_tokens"]
 
-# Longer words are unknown (google-research/bert `WordpieceTokenizer`, max_input_chars_per_word).
-_MAX_WORD_CHARACTERS = 200
-_MAX_WORD_BYTES = 4 * _MAX_WORD_CHARACTERS
+BACKENDS = ("tensorflow", "python")
 
 
 @keras.saving.register_keras_serializable("keras_bert")
@@ -57,12 +62,26 @@ class WordPieceTokenizer(Tokenizer):
         pad_token: fills rows up.
         mask_token: hides a token in pretraining; may be missing in the vocabulary.
         model_max_length: most tokens, special ones included, that the model takes; None: unknown.
+        guards: False leaves out of the graph what LiteRT has no op for: the regular expressions
+            that look for final sigmas and long words. Ids then differ for words that end in a
+            capital sigma (lower-casing) and for words of 201 characters to 800 bytes, which are
+            spelled where the reference has `unk_token`; nothing else changes.
+        backend: "tensorflow", the graph as above; "python", the same ids and spans from a Python
+            function, some ten times slower, where tensorflow-text cannot be installed. Such a
+            tokenizer works in `tf.data.Dataset.map` too (`tf.numpy_function`), but cannot be
+            exported. None: "tensorflow" where tensorflow-text is installed; then a saved tokenizer
+            settles it anew on the machine that loads it.
         **kwargs: `special_tokens_in_text` and `added_tokens`, see `Tokenizer`. Added tokens that
             are `normalized` are found in the text as this tokenizer normalises it.
 
+    Attributes:
+        backend: the one in use.
+
     Raises:
         FileNotFoundError: no such vocabulary file.
-        ValueError: the vocabulary is empty, is not UTF-8, or lacks a special token.
+        ValueError: the vocabulary is empty, is not UTF-8, or lacks a special token; or there is no
+            such backend.
+        ImportError: backend "tensorflow" without tensorflow-text.
 
     Example:
         >>> tokenizer = WordPieceTokenizer("uncased_L-12_H-768_A-12/vocab.txt")
@@ -82,6 +101,8 @@ class WordPieceTokenizer(Tokenizer):
         pad_token: str = "[PAD]",
         mask_token: str = "[MASK]",
         model_max_length: int | None = None,
+        guards: bool = True,
+        backend: str | None = None,
         **kwargs: Any,
     ):
         if isinstance(vocabulary, str | os.PathLike):
@@ -100,23 +121,35 @@ class WordPieceTokenizer(Tokenizer):
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = bool(tokenize_chinese_chars)
         self._patterns = _patterns(self.lower_case, self._strips(), self.tokenize_chinese_chars)
-        self._normalizer, self._wordpiece = self._make_ops()
+        self.guards = bool(guards)
+        self._asked_backend, self.backend = backend, _backend(backend)
+        if self.backend == "python":
+            self._python = self._make_python()
+        else:
+            self._normalizer, self._wordpiece = self._make_ops()
+
+    @property
+    def in_graph(self) -> bool:
+        """Whether the tokenizer consists of graph ops, so that an export can hold it."""
+        return self.backend == "tensorflow"
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values; the vocabulary as one string of lines."""
-        return {
+        config = {
             **super().get_config(),
             "lower_case": self.lower_case,
             "strip_accents": self.strip_accents,
             "tokenize_chinese_chars": self.tokenize_chinese_chars,
+            "guards": self.guards,
         }
+        return config if self._asked_backend is None else {**config, "backend": self.backend}
 
     def __repr__(self) -> str:
         return (
             f"WordPieceTokenizer(vocabulary_size={self.vocabulary_size}, "
             f"lower_case={self.lower_case}, strip_accents={self.strip_accents}, "
             f"tokenize_chinese_chars={self.tokenize_chinese_chars}, "
-            f"model_max_length={self.model_max_length})"
+            f"model_max_length={self.model_max_length}, backend={self.backend!r})"
         )
 
     def _strips(self) -> bool:
@@ -143,7 +176,23 @@ class WordPieceTokenizer(Tokenizer):
                 ),
             )
 
+    def _make_python(self) -> PythonWordPiece:
+        unmatchable = set(UNMATCHABLE)
+        if not self.tokenize_chinese_chars:
+            # In the graph these stand in for Chinese characters.
+            unmatchable.update(normalizer.chinese_stand_ins().values())
+        splitter = WordSplitter(
+            self.lower_case, self._strips(), self.tokenize_chinese_chars, final_sigma=self.guards
+        )
+        return PythonWordPiece(
+            self.model_vocabulary, self.unk_id, splitter, unmatchable, self.guards
+        )
+
     def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        if not self.in_graph:
+            return _call_python(self._python.ids, strings, 1)[0]
+        if not self.guards:
+            return self._wordpiece.tokenize(self._normalizer.normalize(strings))
         plain = self._is_plain(strings)
         text = tf.cond(
             plain,
@@ -158,21 +207,49 @@ class WordPieceTokenizer(Tokenizer):
         return _character_class(ranges)
 
     def _normalize(self, strings: tf.Tensor) -> tf.Tensor:
+        if not self.in_graph:
+            return self._normalize_in_python(strings)[0]
         return self._normalizer.normalize(self._repair_if_needed(strings))
 
     def _normalize_with_spans(self, strings: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-        repaired = self._repair_if_needed(strings)
-        text, origins = self._normalizer.normalize_with_offsets(repaired)
-        return text, lambda starts, ends: _original_spans(strings, origins, starts, ends)
+        if self.in_graph:
+            repaired = self._repair_if_needed(strings)
+            text, origins = self._normalizer.normalize_with_offsets(repaired)
+        else:
+            text, origins = self._normalize_in_python(strings)
+        return text, lambda starts, ends: original_spans(strings, origins, starts, ends)
 
-    def _ids_and_spans(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+    def _normalize_in_python(self, strings: tf.Tensor) -> tuple[tf.Tensor, tf.RaggedTensor]:
+        types = [tf.string, tf.int64, tf.int64]
+        text, *origins = tf.numpy_function(self._python.normalize, [strings], types, stateful=False)
+        for values in (text, *origins):
+            values.set_shape([None])
+        return text, tf.RaggedTensor.from_row_splits(*origins, validate=False)
+
+    def _ids_and_spans(
+        self, strings: tf.Tensor, loose: bool = False
+    ) -> tuple[tf.RaggedTensor, ...]:
+        if not self.in_graph:
+            return _call_python(lambda batch: self._python.ids_and_spans(batch, loose), strings, 3)
+        if not self.guards:
+            text, origins = self._normalizer.normalize_with_offsets(strings)
+            ids, starts, ends = self._wordpiece.tokenize_with_offsets(text)
+            return ids, *original_spans(strings, origins, starts, ends, loose)
         plain = self._is_plain(strings)
         repaired = tf.cond(plain, lambda: strings, lambda: self._repair(strings))
         text, origins = self._normalizer.normalize_with_offsets(repaired)
         text = tf.cond(plain, lambda: text, lambda: self._spoil_long_words(text))
         ids, starts, ends = self._wordpiece.tokenize_with_offsets(text)
-        starts, ends = _original_spans(strings, origins, starts, ends)
-        return ids, starts, ends
+        return ids, *original_spans(strings, origins, starts, ends, loose)
+
+    def _texts_of(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        tokens = ids.with_values(tf.gather(self._token_texts, ids.values))
+        joined = tf.strings.reduce_join(tokens, axis=1, separator=" ")
+        # A continuation that opens the text keeps its mark: the word's beginning is not there.
+        return tf.strings.regex_replace(joined, " ##", "")
+
+    def _spelled(self, token: str) -> tuple[str, bool]:
+        return token.removeprefix("##"), token.startswith("##")
 
     # --- what the table cannot say. Every step keeps the length in bytes, so offsets stay true. ---
 
@@ -180,17 +257,52 @@ class WordPieceTokenizer(Tokenizer):
         return tf.reduce_all(tf.strings.regex_full_match(strings, self._patterns["plain"]))
 
     def _repair_if_needed(self, strings: tf.Tensor) -> tf.Tensor:
+        if not self.guards:
+            return strings
         return tf.cond(self._is_plain(strings), lambda: strings, lambda: self._repair(strings))
 
     def _repair(self, strings: tf.Tensor) -> tf.Tensor:
-        well_formed = tf.reduce_all(tf.strings.regex_full_match(strings, f"{_CHARACTER}*"))
-        strings = tf.cond(well_formed, lambda: strings, lambda: _mark_ill_formed(strings))
+        well_formed = tf.reduce_all(tf.strings.regex_full_match(strings, f"{CHARACTER}*"))
+        strings = tf.cond(
+            well_formed, lambda: strings, lambda: replace_ill_formed(strings, _DELETED)
+        )
         if not self.lower_case:
             return strings
         return tf.strings.regex_replace(strings, self._patterns["final_sigma"], r"\1ς\2")
 
     def _spoil_long_words(self, text: tf.Tensor) -> tf.Tensor:
         return _spoil_long_words(text, self.tokenize_chinese_chars)
+
+
+def _backend(asked: str | None) -> str:
+    """The backend to use, where `asked` says none the best that there is."""
+    if asked not in (None, *BACKENDS):
+        raise ValueError(f"backend={asked!r}. Expected one of {BACKENDS}, or None.")
+    if asked == "python":
+        return asked
+    try:
+        import tensorflow_text  # noqa: F401
+    except ModuleNotFoundError as error:
+        # A package that is there and broken is an error to be seen.
+        if error.name != "tensorflow_text":
+            raise
+        if asked is None:
+            return "python"
+        raise ImportError(
+            'backend="tensorflow" needs tensorflow-text, which is not installed: pip install '
+            "'tensorflow-text==2.20.*'. Where there are no wheels for it, as on Windows, take "
+            'backend="python".'
+        ) from None
+    return "tensorflow"
+
+
+def _call_python(function, strings: tf.Tensor, count: int) -> tuple[tf.RaggedTensor, ...]:
+    """Calls what returns `count` flat int32 arrays and the splits of their rows."""
+    types = [tf.int32] * count + [tf.int64]
+    *flat, splits = tf.numpy_function(function, [strings], types, stateful=False)
+    for values in (*flat, splits):
+        values.set_shape([None])
+    return tuple(tf.RaggedTensor.from_row_splits(v, splits, validate=False) for v in flat)
 
 
 @functools.lru_cache(maxsize=4)
@@ -203,13 +315,13 @@ def _wordpiece_model(vocabulary: str, unk_token: str, tokenize_chinese_chars: bo
         stand_ins = normalizer.chinese_stand_ins()
         tokens = [token.translate(stand_ins) for token in tokens]
     model = tf_text.build_fast_wordpiece_model(
-        _without_dead_tokens(tokens), _MAX_WORD_BYTES, "##", unk_token, False, False
+        distinct_tokens(tokens), MAX_WORD_BYTES, "##", unk_token, False, False
     )
     # Not `list(model)`, as tf.text does it: 50 times slower.
     return tf.constant(np.frombuffer(model, np.uint8))
 
 
-def _without_dead_tokens(tokens: list[str]) -> list[str]:
+def distinct_tokens(tokens: list[str]) -> list[str]:
     """Replaces tokens that no text gives, so that the automaton is built of distinct ones.
 
     Dead are empty lines, all but the last of equal tokens (the reference's dict keeps the last),
@@ -217,7 +329,7 @@ def _without_dead_tokens(tokens: list[str]) -> list[str]:
     we write into words to make them unknown.
     """
     last = {token: index for index, token in enumerate(tokens)}
-    unmatchable = set(map(chr, _UNMATCHABLE))
+    unmatchable = set(map(chr, UNMATCHABLE))
     # Control characters are deleted from every text, hence the replacement matches none.
     return [
         token
@@ -227,45 +339,10 @@ def _without_dead_tokens(tokens: list[str]) -> list[str]:
     ]
 
 
-def _original_spans(strings, origins, starts, ends) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Moves spans from the normalised text to the original one.
-
-    `origins` says for each normalised byte at which original byte it came to be: the byte itself
-    where a character stayed, the character's first byte where it was replaced. So a span ends
-    behind the *character* at the origin of its last byte: one byte on from a trailing byte, and
-    from a leading byte as many as that byte announces.
-    """
-    rows = starts.value_rowids()
-    row_origins = tf.gather(origins.row_splits[:-1], rows)
-
-    def origin(offsets: tf.Tensor) -> tf.Tensor:
-        return tf.gather(origins.values, row_origins + tf.cast(offsets, row_origins.dtype))
-
-    first, last = origin(starts.values), origin(ends.values - 1)
-    all_bytes = tf.io.decode_raw(tf.strings.reduce_join(strings), tf.uint8)
-    row_bytes = tf.cumsum(tf.strings.length(strings), exclusive=True)
-    last_bytes = tf.gather(all_bytes, tf.gather(row_bytes, rows) + tf.cast(last, tf.int32))
-    announced = tf.gather(tf.constant(_ANNOUNCED_BYTES), tf.cast(last_bytes, tf.int32))
-    return (
-        starts.with_values(tf.cast(first, tf.int32)),
-        ends.with_values(tf.cast(last, tf.int32) + announced),
-    )
-
-
-_ANNOUNCED_BYTES = np.array([1] * 0xC0 + [2] * 0x20 + [3] * 0x10 + [4] * 0x10, np.int32)
-
-
-def _mark_ill_formed(strings: tf.Tensor) -> tf.Tensor:
-    """Replaces each byte that is no part of a character by U+0001, which normalisation deletes.
-
-    Appended, one such byte makes sure that what follows the characters is always an ill-formed one.
-    """
-    pattern = rf"({_CHARACTER}*)\C"
-    return tf.strings.regex_replace(strings + b"\xff", pattern, "\\1\x01")
-
-
+# Normalisation deletes this character.
+_DELETED = b"\x01"
 # Characters that are in no vocabulary, of one, two, three and four bytes.
-_UNMATCHABLE = (0x01, 0x80, ord(normalizer.STAND_IN), 0x1FFFE)
+UNMATCHABLE = (0x01, 0x80, ord(normalizer.STAND_IN), 0x1FFFE)
 
 
 def _spoil_long_words(text: tf.Tensor, chinese_words: bool) -> tf.Tensor:
@@ -295,7 +372,7 @@ def _spoil_long_words(text: tf.Tensor, chinese_words: bool) -> tf.Tensor:
     )
     bytes_less_one = tf.searchsorted(_FIRST_OF_LENGTH, codes, side="right")
     spoiled = tf.where(
-        place_in_run < _MAX_WORD_CHARACTERS, codes, tf.gather(_UNMATCHABLE, bytes_less_one)
+        place_in_run < MAX_WORD_CHARACTERS, codes, tf.gather(UNMATCHABLE, bytes_less_one)
     )
     return tf.strings.unicode_encode(characters.with_values(spoiled), "UTF-8")
 
@@ -315,8 +392,6 @@ def _splits_words(codes: tf.Tensor, chinese_words: bool) -> tf.Tensor:
 
 # --- regular expressions (RE2's syntax) ----------------------------------------------------------
 
-# A well-formed character. RE2's `.` would let some ill-formed sequences pass.
-_CHARACTER = r"[\x{0}-\x{D7FF}\x{E000}-\x{10FFFF}]"
 _ASCII_BREAKS = r" \t\n\r!-/:-@\[-`{-~"
 # Enough to see that Chinese and Japanese have no long words. All that ends a word would make an
 # automaton too large for RE2, which then falls back to a method thirty times slower.
@@ -331,7 +406,7 @@ def _patterns(lower_case: bool, strips: bool, chinese_words: bool) -> dict[str, 
     breaks = _ASCII_BREAKS + (_CHINESE_BREAKS if chinese_words else "")
     sigma = normalizer.SIGMA if lower_case else ""
     # What one run of characters may hold without becoming a word of more than 200.
-    run = _MAX_WORD_CHARACTERS // _LONGEST_EXPANSION[lower_case, strips]
+    run = MAX_WORD_CHARACTERS // _LONGEST_EXPANSION[lower_case, strips]
     word = rf"[^{breaks}{sigma}\x{{D800}}-\x{{DFFF}}]{{0,{run}}}"
     return {
         "plain": f"(?:{word}[{breaks}])*{word}",

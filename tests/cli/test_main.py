@@ -11,12 +11,14 @@ import keras_bert
 from keras_bert.cli import main as module
 from keras_bert.cli.main import main
 
-COMMANDS = ["train", "evaluate", "predict", "export"]
+COMMANDS = ["train", "evaluate", "predict", "export", "tokenize", "vocab"]
 REQUIRED = {
     "train": ["--from", "m", "--train", "t.csv", "--output", "o"],
     "evaluate": ["--model", "m", "--data", "d.csv"],
     "predict": ["--model", "m", "text"],
     "export": ["--model", "m", "--output", "o"],
+    "tokenize": ["text", "--tokenizer", "v.txt"],
+    "vocab": ["c.txt", "--output", "v.txt"],
 }
 
 
@@ -39,7 +41,7 @@ def test_help_shows_an_example(command, capsys):
     assert main([*command, "--help"]) == 0
     output = capsys.readouterr().out
     assert "Example" in output
-    assert f"keras-bert {command[0] if command else 'train'} --" in output
+    assert f"\n  keras-bert {command[0] if command else 'train'} " in output
     assert max(map(len, output.splitlines())) <= 100
 
 
@@ -73,6 +75,12 @@ def test_version(capsys):
         ["predict", "--model", "m", "text", "--input", "a.txt"],
         ["predict", "--model", "m", "--pair", "a"],
         ["predict", "--model", "m", "text", "--top", "0"],
+        ["tokenize", *REQUIRED["tokenize"], "--cased", "--uncased"],
+        ["tokenize", *REQUIRED["tokenize"], "--json", "--explain"],
+        ["tokenize", *REQUIRED["tokenize"], "--explain", "--offsets"],
+        ["tokenize", *REQUIRED["tokenize"], "--compare", "other"],
+        ["vocab", *REQUIRED["vocab"], "--size", "0"],
+        ["vocab", *REQUIRED["vocab"], "--keep-accents", "--strip-accents"],
     ],
 )
 def test_wrong_usage(arguments, capsys):

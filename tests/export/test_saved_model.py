@@ -378,3 +378,12 @@ def test_in_cpp_as_the_server_does(exported, model, texts, tmp_path):
         assert rows["label", i] == [answer["label"]]
         got = [float.fromhex(value) for value in rows["probabilities", i]]
         np.testing.assert_allclose(got, answer["probabilities"], atol=1e-5)
+
+
+def test_a_tokenizer_in_python_is_refused(model, tmp_path, monkeypatch):
+    tokenizer = model.preprocessor.tokenizer
+    in_python = type(tokenizer).from_config({**tokenizer.get_config(), "backend": "python"})
+    monkeypatch.setattr(model.preprocessor, "tokenizer", in_python)
+    with pytest.raises(ExportError, match=r"tokenizer is a Python function \(backend='python'\)"):
+        kb.export.saved_model(model, tmp_path / "reviews")
+    assert not (tmp_path / "reviews").exists()

@@ -20,7 +20,7 @@ CHINESE = [
 
 
 class ReferenceWordPiece:
-    """ids and byte spans of a text, for one vocabulary."""
+    """ids and spans of a text, for one vocabulary."""
 
     def __init__(self, tokens, lower_case, strip_accents=None, tokenize_chinese_chars=True):
         self.ids = {token: index for index, token in enumerate(tokens)}
@@ -29,14 +29,20 @@ class ReferenceWordPiece:
         self.strip_accents = lower_case if strip_accents is None else strip_accents
         self.tokenize_chinese_chars = tokenize_chinese_chars
 
-    def __call__(self, text):
-        """`text` is str; returns [(id, first byte, end byte)]."""
-        starts = byte_starts(text)
+    def __call__(self, text, unit="bytes", ends="tight"):
+        """`text` is str; returns [(id, start, end)], as `tokenize_with_offsets` counts them."""
+        places = byte_starts(text) if unit == "bytes" else range(len(text) + 1)
+        words = list(self.words(text))
+        kept = {i for word in words for _, i in word}
+        kept |= {i for i, c in enumerate(text) if not is_deleted(c) and blank_or(c).isspace()}
         spans = []
-        for word in self.words(text):
+        for word in words:
             for piece, characters in self.pieces(word):
-                first, last = characters[0][1], characters[-1][1]
-                spans.append((self.ids[piece], starts[first], starts[last + 1]))
+                first, end = characters[0][1], characters[-1][1] + 1
+                if ends == "loose":
+                    while end < len(text) and end not in kept:
+                        end += 1
+                spans.append((self.ids[piece], places[first], places[end]))
         return spans
 
     def words(self, text):

@@ -270,7 +270,7 @@ def test_detokenize_in_a_function(small):
 
 
 def test_detokenize_special_tokens_and_parts(small):
-    ids = [[0, SMALL.index("a"), 2, 1, 1]]
+    ids = [[0, SMALL.index("a"), 2, 1, 1]]  # <s> a </s> <pad> <pad>
     assert small.detokenize(ids).numpy().tolist() == [b"a"]
     named = small.detokenize(ids, skip_special_tokens=False)
     assert named.numpy().tolist() == [b"<s>a</s><pad><pad>"]
@@ -281,9 +281,34 @@ def test_detokenize_special_tokens_and_parts(small):
 def test_added_tokens_have_ids(small):
     tokenizer = BytePairTokenizer([*SMALL, "<|user|>", "  "], SMALL_MERGES)
     assert tokenizer.vocabulary_size == len(SMALL) + 2
-    text = "x <|user|>  y"
+    text = "x <|user|>  y"  # not among `added_tokens`: text
     assert tokenizer.tokenize(text).numpy().tolist() == small.tokenize(text).numpy().tolist()
     assert tokenizer.detokenize([len(SMALL), len(SMALL) + 1]).numpy() == b"<|user|>  "
+
+
+def test_added_tokens_are_found(small):
+    tokenizer = BytePairTokenizer(SMALL, SMALL_MERGES, added_tokens=["café", "  "])
+    size = len(SMALL)
+    ids, starts, ends = (x.numpy().tolist() for x in tokenizer.tokenize_with_offsets("xcafé  x"))
+    (x,) = small.tokenize("x").numpy().tolist()
+    assert (ids, starts, ends) == ([x, size, size + 1, x], [0, 1, 6, 8], [1, 6, 8, 9])
+    assert tokenizer.detokenize(ids).numpy().decode() == "xcafé  x"
+
+
+def test_mask_takes_the_blank_before_it(small):
+    tokenizer = BytePairTokenizer(SMALL, SMALL_MERGES, special_tokens_in_text="special")
+    ids = tokenizer.tokenize("x <mask>x").numpy().tolist()
+    (x,) = small.tokenize("x").numpy().tolist()
+    assert ids == [x, tokenizer.mask_id, x]
+
+
+def test_explain(tokenizers):
+    rows = tokenizers["plain"].explain("The card \U0001f600s")
+    assert [row.source for row in rows[:2]] == ["The", "card"]
+    assert [row.flags for row in rows[:2]] == [(), ()]
+    assert {row.source for row in rows[2:-1]} == {"\U0001f600"}
+    assert all("changed" not in row.flags for row in rows)
+    assert "continuation" in rows[-1].flags
 
 
 def test_bytes_without_a_token_are_unknown():

@@ -237,6 +237,118 @@ def test_sigma_context_is_that_of_str_lower():
     assert_like_reference(tokenizer, reference, strings)
 
 
+# --- spans ---------------------------------------------------------------------------------------
+
+SPANS = [("bytes", "tight"), ("characters", "tight"), ("bytes", "loose"), ("characters", "loose")]
+
+
+def assert_spans_like_reference(tokenizer, reference, strings, unit, ends):
+    wrong = []
+    for first in range(0, len(strings), 500):
+        texts = strings[first : first + 500]
+        encoded = tf.constant([text.encode() for text in texts])
+        rows = [x.to_list() for x in tokenizer.tokenize_with_offsets(encoded, unit, ends)]
+        for text, *found in zip(texts, *rows, strict=True):
+            found = list(zip(*found, strict=True))
+            wanted = reference(text, unit, ends)
+            if found != wanted:
+                wrong.append((text, found, wanted))
+    assert not wrong, f"{len(wrong)} of {len(strings)} differ: {wrong[:3]}"
+
+
+@pytest.mark.parametrize(("unit", "ends"), SPANS[1:])
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_spans(tokenizers, name, unit, ends):
+    # Tight spans in bytes are compared wherever ids are.
+    tokens = read_tokens(name)
+    golden = [text.decode("utf-8", "ignore") for _, text, _ in read_golden(name)]
+    strings = [*golden, *fuzz.strings(f"{name} {unit} {ends}", 3000, tokens)]
+    reference = ReferenceWordPiece(tokens, VOCABULARIES[name])
+    assert_spans_like_reference(tokenizers[name], reference, of_pinned_unicode(strings), unit, ends)
+
+
+@pytest.mark.parametrize(("unit", "ends"), SPANS)
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_what_a_span_holds_normalises_to_its_piece(tokenizers, name, unit, ends):
+    tokenizer = tokenizers[name]
+    strings = fuzz.strings(f"{name} pieces", 1500, read_tokens(name))
+    strings += [text.decode("utf-8", "ignore") for _, text, _ in read_golden(name)]
+    rows = [x.to_list() for x in tokenizer.tokenize_with_offsets(strings, unit, ends)]
+    cut, wanted = [], []
+    for text, *spans in zip(strings, *rows, strict=True):
+        original = text.encode() if unit == "bytes" else text
+        for pieces, start, end in sharing_a_character(zip(*spans, strict=True)):
+            # A sigma that is cut out may be final or not, other than in its word.
+            if tokenizer.unk_id not in pieces and "Σ" not in text:
+                cut.append(original[start:end])
+                wanted.append("".join(tokenizer.vocabulary[i].removeprefix("##") for i in pieces))
+    assert len(cut) > 5000
+    normalized = tokenizer._normalizer.normalize(tf.constant(cut)).numpy().tolist()
+    found = [text.decode().replace(" ", "") for text in normalized]
+    assert [pair for pair in zip(found, wanted, strict=True) if pair[0] != pair[1]] == []
+
+
+def sharing_a_character(pieces):
+    """Joins pieces that come from one character, such as the letters of a Korean syllable."""
+    groups = []
+    for index, start, end in pieces:
+        if groups and start < groups[-1][2]:
+            ids, first, last = groups.pop()
+            groups.append(([*ids, index], first, max(last, end)))
+        else:
+            groups.append(([index], start, end))
+    return groups
+
+
+@pytest.mark.parametrize(
+    ("unit", "ends", "starts_and_ends"),
+    [
+        ("bytes", "tight", [(0, 2), (8, 14), (14, 17)]),
+        ("bytes", "loose", [(0, 7), (8, 14), (14, 20)]),
+        ("characters", "tight", [(0, 2), (5, 7), (7, 8)]),
+        ("characters", "loose", [(0, 4), (5, 7), (7, 9)]),
+    ],
+)
+def test_spans_by_hand(unit, ends, starts_and_ends):
+    tokens = [*SMALL, "ab", "中国", "##ह"]
+    tokenizer = WordPieceTokenizer(tokens, tokenize_chinese_chars=False)
+    _, *spans = tokenizer.tokenize_with_offsets("ab\u0301\u200b 中国ह\u094d", unit, ends)
+    assert list(zip(*(x.numpy() for x in spans), strict=True)) == starts_and_ends
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_characters_and_loose_ends_in_ill_formed_bytes(tokenizers, name):
+    rng = random.Random(11)
+    bad = [b"\xff", b"\x80", b"\xe4\xb8", b"\xed\xa0\x80", b"\xf0\x9f", b"\xf4\x90\x80\x80"]
+    strings = []
+    for text in of_pinned_unicode([*fuzz.strings("ill", 1000, read_tokens(name)), "ab", ""]):
+        data = text.encode()
+        for _ in range(rng.randint(0, 3)):
+            place = rng.randint(0, len(data))
+            data = data[:place] + rng.choice(bad) + data[place:]
+        strings.append(data)
+    reference = ReferenceWordPiece(read_tokens(name), VOCABULARIES[name])
+    for ends in ("tight", "loose"):
+        rows = tokenizers[name].tokenize_with_offsets(strings, "characters", ends)
+        for data, *spans in zip(strings, *(x.to_list() for x in rows), strict=True):
+            wanted = reference(data.decode("utf-8", "ignore"), "characters", ends)
+            assert list(zip(*spans, strict=True)) == wanted, data
+    rows = tokenizers[name].tokenize_with_offsets(strings, "bytes", "loose")
+    for data, ids, starts, ends in zip(strings, *(x.to_list() for x in rows), strict=True):
+        assert all(0 <= a < b <= len(data) for a, b in zip(starts, ends, strict=True))
+        cut = [data[a:b].decode("utf-8", "ignore") for a, b in zip(starts, ends, strict=True)]
+        text = data.decode("utf-8", "ignore")
+        wanted = reference(text, "characters", "loose")
+        assert (ids, cut) == ([i for i, _, _ in wanted], [text[a:b] for _, a, b in wanted])
+
+
+def test_wrong_options_of_spans(small):
+    with pytest.raises(ValueError, match=r"unit='byte'\. Expected one of \('bytes', 'char"):
+        small.tokenize_with_offsets("a", unit="byte")
+    with pytest.raises(ValueError, match=r"ends='wide'\. Expected one of \('tight', 'loose'\)"):
+        small.tokenize_with_offsets("a", ends="wide")
+
+
 # --- the interface -------------------------------------------------------------------------------
 
 
@@ -386,6 +498,83 @@ def test_saved_model_without_this_package(tokenizers, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == tokenizers["uncased"].tokenize(texts).to_list()
+
+
+# --- without guards ------------------------------------------------------------------------------
+
+
+def test_without_guards_only_sigmas_and_long_words_differ(tokenizers):
+    tokenizer = WordPieceTokenizer(read_tokens("uncased"), guards=False)
+    strings = fuzz.strings("guards", 3000, read_tokens("uncased"))
+    plain = [s for s in strings if "Σ" not in s]
+    assert len(plain) > 1500
+    for unit, ends in SPANS:
+        found = tokenizer.tokenize_with_offsets(plain, unit, ends)
+        wanted = tokenizers["uncased"].tokenize_with_offsets(plain, unit, ends)
+        assert [x.to_list() for x in found] == [x.to_list() for x in wanted]
+    assert tokenizer.tokenize("ΟΣ").numpy().tolist() == tokenizer.tokenize("οσ").numpy().tolist()
+    assert tokenizer.tokenize("a" * 201).shape[0] > 1
+    assert tokenizer.tokenize("a" * 801).numpy().tolist() == [tokenizer.unk_id]
+    ill_formed = [b"\xffth\xf0\x9fe", b"\xed\xa0\x80 a\xc0\xaf"]
+    assert (
+        tokenizer.tokenize(ill_formed).to_list()
+        == tokenizers["uncased"].tokenize(ill_formed).to_list()
+    )
+
+
+def test_config_holds_guards(small):
+    assert small.get_config()["guards"] is True
+    again = WordPieceTokenizer.from_config({**small.get_config(), "guards": False})
+    assert again.guards is False and copy.deepcopy(again).guards is False
+
+
+def test_in_litert(tokenizers, tmp_path):
+    tokenizer = WordPieceTokenizer(read_tokens("uncased"), guards=False)
+
+    class Module(tf.Module):
+        # A ragged tensor as two dense ones: LiteRT has no ragged type.
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def ids(self, strings):
+            ids = tokenizer.tokenize(strings)
+            return {"values": ids.values, "row_splits": ids.row_splits}
+
+    module = Module()
+    functions = [module.ids.get_concrete_function()]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(functions, module)
+    converter.allow_custom_ops = True
+    (tmp_path / "tokenizer.tflite").write_bytes(converter.convert())
+    # All but what the guards are for: words that may be of 201 to 800 bytes, and sigmas.
+    rows = [
+        (text, ids)
+        for _, text, ids in read_golden("uncased")
+        if "Σ".encode() not in text and max(map(len, text.split()), default=0) <= 200
+    ]
+    assert len(rows) > 1500
+    (tmp_path / "texts.json").write_text(json.dumps([text.hex() for text, _ in rows]))
+    script = """
+        import json
+        import numpy as np, tensorflow as tf
+        import tensorflow_text as tf_text
+        from tensorflow.lite.python import interpreter
+        model = interpreter.InterpreterWithCustomOps(
+            model_path="tokenizer.tflite",
+            custom_op_registerers=tf_text.tflite_registrar.SELECT_TFTEXT_OPS,
+        )
+        run = model.get_signature_runner()
+        texts = [bytes.fromhex(text) for text in json.load(open("texts.json"))]
+        found = run(strings=np.array(texts, object))
+        splits = found["row_splits"]
+        values = found["values"].tolist()
+        print(json.dumps([values[a:b] for a, b in zip(splits[:-1], splits[1:])]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [ids for _, ids in rows]
 
 
 def test_large_inputs(small):

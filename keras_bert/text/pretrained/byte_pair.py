@@ -43,8 +43,9 @@ def load(folder: TokenizerFolder) -> BytePairTokenizer:
     _check_pre_tokenizer(folder, steps)
     separators, trim_offsets = _post_processor(folder)
     config = folder.config
+    vocabulary = _with_added_tokens(folder, ids)
     return BytePairTokenizer(
-        _with_added_tokens(folder, ids),
+        vocabulary,
         merges,
         # tokenizer_config.json wins over tokenizer.json, as in `transformers`.
         add_prefix_space=bool(
@@ -56,6 +57,7 @@ def load(folder: TokenizerFolder) -> BytePairTokenizer:
         separators_between=separators,
         segment_types="token_type_ids" in config.get("model_input_names", ())
         or folder.class_name in _ONE_SEPARATOR,
+        added_tokens=folder.added_tokens(vocabulary),
         **folder.special_tokens(),
     )
 
