@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_bert.text import Preprocessor, WordPieceTokenizer, python_wordpiece
+from keras_bert.text import AddedToken, Preprocessor, WordPieceTokenizer, python_wordpiece
 from tests.text import fuzz
 from tests.text.conftest import SMALL, VOCABULARIES, read_golden, read_tokens
 from tests.text.test_wordpiece import character_vocabulary
@@ -198,3 +198,20 @@ def test_words():
         ["Ü"],
         ["我的", "."],
     ]
+
+
+def test_added_tokens_in_python():
+    options = {
+        "added_tokens": ["Straße", AddedToken("lost", single_word=True, lstrip=True)],
+        "special_tokens_in_text": "special",
+    }
+    graph = WordPieceTokenizer(SMALL, backend="tensorflow", **options)
+    python = WordPieceTokenizer(SMALL, backend="python", **options)
+    texts = ["the STRASSE straße,card", "STRAßE\tlostlost  LOST [MASK]"]
+    texts += ["\xa0Stra\u0301ße Σ", "é", ""]
+    texts = [*(text.encode() for text in texts), b"the\xff stra\xc3\x9fe"]
+    for ends in ("tight", "loose"):
+        wanted, found = (t.tokenize_with_offsets(texts, ends=ends) for t in (graph, python))
+        assert [x.to_list() for x in found] == [x.to_list() for x in wanted]
+    assert len(SMALL) in graph.tokenize(texts).to_list()[1]
+    assert python.tokenize(texts).to_list() == graph.tokenize(texts).to_list()
