@@ -8,7 +8,9 @@
 fast as tf.text's `SentencepieceTokenizer`, which breaks ties between equally likely pieces as an
 older version did; but it has no offsets. So these come from the ordinary op, with a model that
 splits the same normalised text into its characters: however the text was cut into pieces, a piece's
-span is that of its first character to its last, and never contradicts the ids.
+span is that of its first character to its last, and never contradicts the ids. The fast op also
+takes tabs, line ends and U+2581 for blanks; models that let these through (ALBERT's and
+XLM-RoBERTa's do not) are for the ordinary op altogether.
 
 What differs from Hugging Face's `tokenizers` (the ids here are then those of `sentencepiece`, with
 which the models were trained):
@@ -34,7 +36,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.text.charsmap import albert_charsmap, deleted_characters
+from keras_bert.text.charsmap import albert_charsmap, deleted_characters, read_charsmap
 from keras_bert.text.sentencepiece_model import (
     BYTE,
     CHAR,
@@ -187,11 +189,9 @@ class SentencePieceTokenizer(Tokenizer):
         """
         if not isinstance(ids, tf.RaggedTensor):
             ids = tf.convert_to_tensor(ids)
-        surfaces = tf.gather(self._ops.surfaces, ids)
-        text = tf.strings.reduce_join(surfaces, axis=-1)
-        return tf.strings.regex_replace(
-            tf.strings.regex_replace(text, f"^{_SPACE}", ""), _SPACE, " "
-        )
+        text = tf.strings.reduce_join(tf.gather(self._ops.surfaces, ids), axis=-1)
+        text = tf.strings.regex_replace(text, self._ops.leading_blanks, "")
+        return tf.strings.regex_replace(text, _SPACE, " ")
 
     def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
         ids = self._pieces(_well_formed(strings))
@@ -210,14 +210,12 @@ class SentencePieceTokenizer(Tokenizer):
         return len(self._ops.characters_of) > self.vocabulary_size
 
     def _pieces(self, text: tf.Tensor) -> tf.RaggedTensor:
-        return self._ops.fast.tokenize(text).with_row_splits_dtype(tf.int64)
+        op = self._ops.fast or _ordinary_op(self._ops.model)
+        return op.tokenize(text).with_row_splits_dtype(tf.int64)
 
     def _spans(self, text: tf.Tensor, ids: tf.RaggedTensor) -> tuple[tf.RaggedTensor, ...]:
         """Spans in well-formed text: of the characters that the pieces are made of."""
-        import tensorflow_text as tf_text
-
-        # Made here, the op is a part of the graph, without a resource for a SavedModel to track.
-        splitter = tf_text.SentencepieceTokenizer(self._ops.characters)
+        splitter = _ordinary_op(self._ops.characters)
         characters, starts, ends = splitter.tokenize_with_offsets(text)
         # All rows in one line, a byte apart, so that one sorted search serves them all.
         row_base = tf.cumsum(tf.strings.length(text) + 1, exclusive=True)
@@ -273,19 +271,23 @@ class _Ops:
     pieces, at the price of the unknown, they are told apart from their neighbours.
 
     Attributes:
-        fast: tf.text's tokenizer, for the ids.
+        model: the model, completed.
+        fast: tf.text's quick tokenizer; None where the model is not one for it (`_is_for_fast`).
         characters: the model for the ordinary op that splits text into characters.
         characters_of: int32 (pieces,): how many of these a piece is made of.
         opens_word: bool (pieces,): the piece begins with a blank.
         surfaces: string (vocabulary_size,): what `detokenize` shows of each piece.
+        leading_blanks: what `detokenize` drops before the text, a regular expression.
         deleted: int32: the code points that normalisation deletes, sorted; never empty.
     """
 
-    fast: Any
+    model: bytes
+    fast: Any | None
     characters: bytes
     characters_of: np.ndarray
     opens_word: np.ndarray
     surfaces: tf.Tensor
+    leading_blanks: str
     deleted: np.ndarray
 
 
@@ -300,18 +302,45 @@ def _make_ops(content: bytes, lower_case: bool, strip_accents: bool, straight_qu
         model.normalizer_spec.precompiled_charsmap = charsmap
     surfaces = [_surface(piece, model) for piece in model.pieces]
     characters = _complete(model)
+    completed, fast = model.SerializeToString(deterministic=True), None
     # Eager constants, also when a graph is being built, and on the CPU, where the op is.
     with tf.init_scope(), tf.device("CPU:0"):
-        fast = tf_text.FastSentencepieceTokenizer(model.SerializeToString(deterministic=True))
         surfaces = tf.constant(surfaces)
+        if _is_for_fast(model):
+            fast = tf_text.FastSentencepieceTokenizer(completed)
     return _Ops(
+        completed,
         fast,
         _characters_model(model, characters),
         np.array([_characters_of(piece) for piece in model.pieces], np.int32),
         np.array([piece.piece.startswith(_SPACE) for piece in model.pieces]),
         surfaces,
+        f"^{_SPACE}+" if model.normalizer_spec.remove_extra_whitespaces else f"^{_SPACE}",
         # The last, which no text has, spares asking whether there are any.
         np.append(deleted_characters(charsmap), np.int32(0x110000)),
+    )
+
+
+def _ordinary_op(model: bytes):
+    """Tf.text's other tokenizer, for the graph that is being built.
+
+    Made there, it is a part of the graph, without a resource for a SavedModel to track.
+    """
+    import tensorflow_text as tf_text
+
+    return tf_text.SentencepieceTokenizer(model)
+
+
+# What the fast op takes for blanks, whatever the model does.
+_BLANKS = frozenset("\t\n\x0b\x0c\r" + _SPACE)
+
+
+def _is_for_fast(model) -> bool:
+    """Whether normalisation leaves no blank for the fast op to misread, as ALBERT's and XLM-R's."""
+    charsmap = read_charsmap(model.normalizer_spec.precompiled_charsmap, single=True)
+    symbols = (piece.piece for piece in model.pieces if piece.type == USER_DEFINED)
+    return all(_BLANKS.isdisjoint(charsmap.get(blank, blank)) for blank in _BLANKS) and not any(
+        set(symbol) & {*_BLANKS, " "} for symbol in symbols
     )
 
 
@@ -321,9 +350,11 @@ def _complete(model) -> list[str]:
     characters = sorted({c for piece in normal for c in piece.piece})
     known = {piece.piece for piece in normal}
     price = min((piece.score for piece in normal), default=0.0) - _UNKNOWN_PENALTY
-    for piece in model.pieces:
+    for index, piece in enumerate(model.pieces):
         if piece.type == UNUSED:  # the fast op refuses these
             piece.type = CONTROL
+        elif piece.type == UNKNOWN:  # and believes the training options
+            model.trainer_spec.unk_id = index
     for character in characters:
         if character not in known:
             model.pieces.add(piece=character, score=price, type=NORMAL)

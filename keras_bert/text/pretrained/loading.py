@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from keras_bert.text.pretrained import wordpiece
+from keras_bert.text.pretrained import sentencepiece, wordpiece
 from keras_bert.text.pretrained.folder import TokenizerFolder
 from keras_bert.text.tokenizer import Tokenizer
 
@@ -12,7 +12,7 @@ __all__ = ["load_tokenizer"]
 
 # Each has `recognises(folder) -> bool` and `load(folder) -> Tokenizer`; the first that recognises
 # the folder reads it. WordPiece is last: it also reads what does not say what it is.
-_KINDS = (wordpiece,)
+_KINDS = (sentencepiece, wordpiece)
 
 
 def load_tokenizer(folder: str | os.PathLike) -> Tokenizer:
@@ -23,5 +23,5 @@ def load_tokenizer(folder: str | os.PathLike) -> Tokenizer:
             return kind.load(files)
     raise ValueError(
         f"The tokenizer in {str(folder)!r} is a {files.class_name or 'tokenizer'} of the kind "
-        f"{files.model_type!r}. Supported are WordPiece tokenizers as BERT has them."
+        f"{files.model_type!r}. Supported are BERT's WordPiece and SentencePiece (ALBERT, XLM-R)."
     )

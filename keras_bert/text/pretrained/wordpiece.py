@@ -80,10 +80,7 @@ def _vocabulary(folder: TokenizerFolder) -> list[str]:
     else:
         hint = ""
         if folder.has("vocab.json") or list(folder.path.glob("*.model")):
-            hint = (
-                " There is a vocab.json or *.model: byte-pair and SentencePiece tokenizers are not "
-                "supported yet."
-            )
+            hint = " There is a *.model or vocab.json, but not of a kind that is supported."
         found = sorted(path.name for path in folder.path.iterdir())[:20]
         raise FileNotFoundError(
             f"No vocab.txt and no tokenizer.json in {str(folder.path)!r}.{hint} Found: {found}."
