@@ -8,9 +8,11 @@
 fast as tf.text's `SentencepieceTokenizer`, which breaks ties between equally likely pieces as an
 older version did; but it has no offsets. So these come from the ordinary op, with a model that
 splits the same normalised text into its characters: however the text was cut into pieces, a piece's
-span is that of its first character to its last, and never contradicts the ids. The fast op also
-takes tabs, line ends and U+2581 for blanks; models that let these through (ALBERT's and
-XLM-RoBERTa's do not) are for the ordinary op altogether.
+span is that of its first character to its last, and never contradicts the ids. That costs ten times
+what the ids do.
+
+The fast op also takes tabs, line ends and U+2581 for blanks; models that let these through, which
+ALBERT's and XLM-RoBERTa's do not, are for the ordinary op altogether.
 
 What differs from Hugging Face's `tokenizers` (the ids here are then those of `sentencepiece`, with
 which the models were trained):
@@ -55,6 +57,7 @@ from keras_bert.text.tokenizer import Tokenizer
 __all__ = ["SentencePieceTokenizer", "with_fairseq_ids"]
 
 _SPACE = "\u2581"  # stands for a blank in pieces
+_UNKNOWN_CHARACTER = 0  # id in `_characters_model`
 _UNKNOWN_PENALTY = 10.0  # sentencepiece `unigram_model.cc`, kUnkPenalty
 
 
@@ -210,8 +213,10 @@ class SentencePieceTokenizer(Tokenizer):
         return len(self._ops.characters_of) > self.vocabulary_size
 
     def _pieces(self, text: tf.Tensor) -> tf.RaggedTensor:
-        op = self._ops.fast or _ordinary_op(self._ops.model)
-        return op.tokenize(text).with_row_splits_dtype(tf.int64)
+        if self._ops.fast:
+            return self._ops.fast.tokenize(text).with_row_splits_dtype(tf.int64)
+        ids = _ordinary_op(self._ops.model).tokenize(text)
+        return _join_unknowns(ids, self.unk_id, len(self._ops.characters_of))[0]
 
     def _spans(self, text: tf.Tensor, ids: tf.RaggedTensor) -> tuple[tf.RaggedTensor, ...]:
         """Spans in well-formed text: of the characters that the pieces are made of."""
@@ -222,10 +227,18 @@ class SentencePieceTokenizer(Tokenizer):
         base = tf.gather(row_base, characters.value_rowids())
         starts, ends = (tf.cast(x.values, tf.int32) + base for x in (starts, ends))
         kept_ends, all_ends = self._character_ends(text, row_base)
-        # Of a character that became several, the op gives the end to the last of them only.
+        # Of what one character became, the op gives the end to the last part only.
         ends = tf.where(ends == starts, _first_above(all_ends, starts), ends)
         # The op counts to a span what is deleted behind it.
         ends = tf.maximum(_last_up_to(kept_ends, ends), starts)
+        characters, starts, ends = _join_unknowns(
+            characters,
+            _UNKNOWN_CHARACTER,
+            self._ops.characters_known,
+            characters.with_values(starts),
+            characters.with_values(ends),
+        )
+        starts, ends = starts.values, ends.values
 
         first, last = self._character_range(ids, characters)
         opens_word = tf.gather(self._ops.opens_word, ids.values)
@@ -274,6 +287,7 @@ class _Ops:
         model: the model, completed.
         fast: tf.text's quick tokenizer; None where the model is not one for it (`_is_for_fast`).
         characters: the model for the ordinary op that splits text into characters.
+        characters_known: how many pieces that model has, but for its 256 bytes.
         characters_of: int32 (pieces,): how many of these a piece is made of.
         opens_word: bool (pieces,): the piece begins with a blank.
         surfaces: string (vocabulary_size,): what `detokenize` shows of each piece.
@@ -284,6 +298,7 @@ class _Ops:
     model: bytes
     fast: Any | None
     characters: bytes
+    characters_known: int
     characters_of: np.ndarray
     opens_word: np.ndarray
     surfaces: tf.Tensor
@@ -302,18 +317,24 @@ def _make_ops(content: bytes, lower_case: bool, strip_accents: bool, straight_qu
         model.normalizer_spec.precompiled_charsmap = charsmap
     surfaces = [_surface(piece, model) for piece in model.pieces]
     characters = _complete(model)
-    completed, fast = model.SerializeToString(deterministic=True), None
+    characters_of = np.array([_characters_of(piece) for piece in model.pieces], np.int32)
+    opens_word = np.array([piece.piece.startswith(_SPACE) for piece in model.pieces])
+    splitter = _characters_model(model, characters)
+    fast = None
     # Eager constants, also when a graph is being built, and on the CPU, where the op is.
     with tf.init_scope(), tf.device("CPU:0"):
         surfaces = tf.constant(surfaces)
         if _is_for_fast(model):
-            fast = tf_text.FastSentencepieceTokenizer(completed)
+            fast = tf_text.FastSentencepieceTokenizer(model.SerializeToString(deterministic=True))
+    if not fast:
+        _add_bytes(model)
     return _Ops(
-        completed,
+        model.SerializeToString(deterministic=True),
         fast,
-        _characters_model(model, characters),
-        np.array([_characters_of(piece) for piece in model.pieces], np.int32),
-        np.array([piece.piece.startswith(_SPACE) for piece in model.pieces]),
+        splitter,
+        len(parse_model(splitter).pieces) - 256,
+        characters_of,
+        opens_word,
         surfaces,
         f"^{_SPACE}+" if model.normalizer_spec.remove_extra_whitespaces else f"^{_SPACE}",
         # The last, which no text has, spares asking whether there are any.
@@ -373,11 +394,23 @@ def _characters_model(model, characters: list[str]) -> bytes:
     for character in characters:
         if character not in symbols:
             splits.pieces.add(piece=character, type=NORMAL)
+    _add_bytes(splits)
     return splits.SerializeToString(deterministic=True)
 
 
+def _add_bytes(model) -> None:
+    """Lets the ordinary op spell unknown characters in bytes.
+
+    It would put a run of unknown ones together one by one, copying all of them each time; here
+    `_join_unknowns` does that.
+    """
+    model.trainer_spec.byte_fallback = True
+    for byte in range(256):
+        model.pieces.add(piece=f"<0x{byte:02X}>", type=BYTE)
+
+
 def _characters_of(piece) -> int:
-    # A run of unknown characters is one piece for either op.
+    # A run of unknown characters is joined to one in either op's result.
     return len(piece.piece) if piece.type == NORMAL else 1
 
 
