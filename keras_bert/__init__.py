@@ -26,6 +26,7 @@ _EXPORTS = {
     "CheckpointError": "keras_bert.checkpoints.report",
     "EncoderConfig": "keras_bert.config",
     "Preprocessor": "keras_bert.text",
+    "SentencePieceTokenizer": "keras_bert.text",
     "Tokenizer": "keras_bert.text",
     "WordPieceTokenizer": "keras_bert.text",
     "read_examples": "keras_bert.data.sources",

@@ -30,6 +30,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.text import byte_pair_model
+from keras_bert.text.offsets import CHARACTER
 from keras_bert.text.tokenizer import Tokenizer
 
 __all__ = ["BytePairTokenizer", "read_token_ids"]
@@ -368,7 +369,7 @@ def _without_ill_formed(strings: tf.Tensor) -> tf.Tensor:
 def _replace_ill_formed(strings: tf.Tensor, replacement: bytes) -> tf.Tensor:
     """Replaces each byte that is no part of a character."""
     # Characters, then a byte that begins none; the one put at the end is the last.
-    pattern = rf"({_CHARACTER}*)\C"
+    pattern = rf"({CHARACTER}*)\C"
     replaced = tf.strings.regex_replace(strings + b"\xff", pattern, b"\\1" + replacement)
     lengths = tf.strings.length(replaced) - len(replacement)
     return tf.strings.substr(replaced, tf.zeros_like(lengths), lengths)
@@ -445,8 +446,6 @@ _MARK = b"\xff"
 
 # --- regular expressions (RE2's syntax) ----------------------------------------------------------
 
-# Well-formed characters. RE2's `.` would let some ill-formed sequences pass.
-_CHARACTER = r"[\x{0}-\x{D7FF}\x{E000}-\x{10FFFF}]"
 # Those without NUL, at which the trie of the op that looks words up ends, and U+0011, with which it
 # marks nodes of its own: on words with either it would read beyond its memory.
 _PLAIN = r"[\x{1}-\x{10}\x{12}-\x{D7FF}\x{E000}-\x{10FFFF}]"

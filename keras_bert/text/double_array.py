@@ -15,11 +15,12 @@ thousands of ill-formed UTF-8 sequences, all of one value, cost a few hundred un
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-__all__ = ["build_double_array", "double_array_items", "double_array_value"]
+__all__ = ["build_double_array", "close_to_zero_bytes"]
+__all__ += ["double_array_items", "double_array_value"]
 
 _HAS_VALUE = 1 << 8
 _IS_VALUE = 1 << 31
@@ -59,8 +60,10 @@ def double_array_value(units: np.ndarray, key: bytes) -> int | None:
     return int(units[position]) & ~_IS_VALUE if unit & _HAS_VALUE else None
 
 
-def double_array_items(units: np.ndarray) -> Iterator[tuple[bytes, int]]:
-    """All keys with their values, in no promised order."""
+def double_array_items(
+    units: np.ndarray, ends: Callable[[bytes], bool] = lambda prefix: False
+) -> Iterator[tuple[bytes, int]]:
+    """All keys with their values, in no promised order; none longer than a prefix that `ends`."""
     labels = np.arange(1, 256)
     stack = [(b"", _base(0, int(units[0])))]
     while stack:
@@ -72,7 +75,25 @@ def double_array_items(units: np.ndarray) -> Iterator[tuple[bytes, int]]:
             child = _base(base ^ byte, unit)
             if unit & _HAS_VALUE:
                 yield prefix + bytes([byte]), int(units[child]) & ~_IS_VALUE
-            stack.append((prefix + bytes([byte]), child))
+            if not ends(prefix + bytes([byte])):
+                stack.append((prefix + bytes([byte]), child))
+
+
+def close_to_zero_bytes(units: np.ndarray) -> np.ndarray:
+    """Lets no zero byte of a text lead anywhere, for readers that look zero bytes up.
+
+    A zero byte leads from a state to its base, and the first unit and free ones have the label
+    zero: where they are bases, they get one that leads there from no state.
+    """
+    units = units.copy()
+    positions = np.arange(len(units), dtype=np.uint32)
+    inner = (units != 0) & (units & _IS_VALUE == 0)
+    inner[0] = True
+    bases = set((positions ^ (units >> 10) << ((units & 0x200) >> 6))[inner].tolist())
+    for base in bases:
+        if units[base] & _LABEL_BITS == 0:
+            units[base] |= next(label for label in range(1, 256) if base ^ label not in bases)
+    return units
 
 
 def _base(position: int, unit: int) -> int:

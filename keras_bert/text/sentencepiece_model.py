@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 __all__ = ["BYTE", "CONTROL", "NORMAL", "UNKNOWN", "UNUSED", "USER_DEFINED", "model_proto"]
-__all__ += ["read_model"]
+__all__ += ["CHAR", "UNIGRAM", "parse_model", "read_model"]
 
 # Kinds of pieces (`ModelProto.SentencePiece.Type`).
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
@@ -76,20 +76,27 @@ def read_model(path: str | os.PathLike):
         FileNotFoundError: there is no such file.
         ValueError: it is not a SentencePiece model, or one without pieces.
     """
-    from google.protobuf.message import DecodeError
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No SentencePiece model at {str(path)!r}.")
+    return parse_model(path.read_bytes(), repr(str(path)))
+
+
+def parse_model(content: bytes, name: str = "The content"):
+    """Reads a model from the content of its file; errors call it `name`.
+
+    Raises:
+        ValueError: it is not a SentencePiece model, or one without pieces.
+    """
+    from google.protobuf.message import DecodeError
+
     model = model_proto()
     try:
-        model.ParseFromString(path.read_bytes())
+        model.ParseFromString(content)
     except DecodeError as error:
-        raise ValueError(
-            f"{str(path)!r} is not a SentencePiece model ({error}). Get the file again."
-        ) from None
+        raise ValueError(f"{name} is not a SentencePiece model ({error}). Get it again.") from None
     if not model.pieces:
-        raise ValueError(f"{str(path)!r} holds no pieces. Expected a trained SentencePiece model.")
+        raise ValueError(f"{name} holds no pieces. Expected a trained SentencePiece model.")
     return model
 
 

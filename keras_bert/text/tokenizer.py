@@ -429,7 +429,7 @@ class Tokenizer:
 
 def _as_ids(ids: Any) -> tf.Tensor | tf.RaggedTensor:
     if isinstance(ids, list | tuple) and any(np.ndim(row) for row in ids):
-        ids = tf.ragged.constant([list(row) for row in ids], ragged_rank=1)
+        ids = tf.ragged.constant([np.asarray(row).tolist() for row in ids], ragged_rank=1)
     elif not isinstance(ids, tf.RaggedTensor):
         ids = tf.convert_to_tensor(ids)
     # Nothing becomes a float tensor.

@@ -53,3 +53,23 @@ def small():
     from keras_bert.text import WordPieceTokenizer
 
     return WordPieceTokenizer(SMALL, model_max_length=16)
+
+
+@pytest.fixture(scope="session")
+def spiece_folders(tmp_path_factory):
+    """Name -> folder with nothing but the model file of tests/fixtures/text/sentencepiece."""
+    files = {"albert": "spiece.model", "xlmr": "sentencepiece.bpe.model"}
+    folders = {}
+    for name, file in {**files, "ja": "sentencepiece.bpe.model"}.items():
+        folders[name] = tmp_path_factory.mktemp(name)
+        content = lzma.open(FOLDER / "sentencepiece" / f"{name}.model.xz").read()
+        (folders[name] / file).write_bytes(content)
+    return folders
+
+
+@pytest.fixture(scope="session")
+def spieces(spiece_folders):
+    """Name -> the tokenizer in its folder."""
+    from keras_bert.text import Tokenizer
+
+    return {name: Tokenizer.from_pretrained(path) for name, path in spiece_folders.items()}

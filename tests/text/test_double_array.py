@@ -5,6 +5,7 @@ import pytest
 
 from keras_bert.text.double_array import (
     build_double_array,
+    close_to_zero_bytes,
     double_array_items,
     double_array_value,
 )
@@ -43,3 +44,19 @@ def test_equal_branches_are_stored_once():
     branches = {bytes([a, b]): 7 for a in range(1, 200) for b in range(128, 192)}
     assert len(branches) == 199 * 64
     assert len(build_double_array(branches)) <= 1024
+
+
+def test_zero_bytes_lead_nowhere():
+    for items in ({b"a": 1, b"ab": 2, b"\x01": 3}, {b"\xe4\xb8\xad": 7}, {b"b": 1, b"\xff\x80": 2}):
+        units = close_to_zero_bytes(build_double_array(items))
+        assert dict(double_array_items(units)) == items
+        for key in (b"", *items, b"a", b"\xe4"):
+            for text in (key + b"\0", key + b"\0a", b"\0" + key, b"\0\0" + key):
+                if text not in (b"", *items) and b"\0" in text:
+                    assert double_array_value(units, text) is None
+
+
+def test_items_up_to_a_length():
+    units = build_double_array({b"a": 1, b"ab": 2, b"abc": 3, b"b": 4})
+    short = dict(double_array_items(units, ends=lambda prefix: len(prefix) == 2))
+    assert short == {b"a": 1, b"ab": 2, b"b": 4}

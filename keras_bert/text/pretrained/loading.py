@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from keras_bert.text.pretrained import byte_pair, wordpiece
+from keras_bert.text.pretrained import byte_pair, sentencepiece, wordpiece
 from keras_bert.text.pretrained.folder import TokenizerFolder
 from keras_bert.text.tokenizer import Tokenizer
 
@@ -12,7 +12,7 @@ __all__ = ["load_tokenizer"]
 
 # Each has `recognises(folder) -> bool` and `load(folder) -> Tokenizer`; the first that recognises
 # the folder reads it. WordPiece is last: it also reads what does not say what it is.
-_KINDS = (byte_pair, wordpiece)
+_KINDS = (byte_pair, sentencepiece, wordpiece)
 
 
 def load_tokenizer(folder: str | os.PathLike, special_tokens_in_text: str = "text") -> Tokenizer:
@@ -27,5 +27,5 @@ def load_tokenizer(folder: str | os.PathLike, special_tokens_in_text: str = "tex
             return type(tokenizer).from_config({**tokenizer.get_config(), **options})
     raise ValueError(
         f"The tokenizer in {str(folder)!r} is a {files.class_name or 'tokenizer'} of the kind "
-        f"{files.model_type!r}. Supported are WordPiece and byte-level BPE."
+        f"{files.model_type!r}. Supported are WordPiece, byte-level BPE and SentencePiece unigram."
     )

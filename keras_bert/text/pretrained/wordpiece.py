@@ -82,7 +82,7 @@ def _vocabulary(folder: TokenizerFolder) -> list[str]:
         if folder.has("vocab.json"):
             hint = " There is a vocab.json: a byte-pair tokenizer needs its merges.txt as well."
         elif list(folder.path.glob("*.model")):
-            hint = " There is a *.model: SentencePiece tokenizers are not supported yet."
+            hint = " There is a *.model, but not by a name of ALBERT's or XLM-RoBERTa's."
         found = sorted(path.name for path in folder.path.iterdir())[:20]
         raise FileNotFoundError(
             f"No vocab.txt and no tokenizer.json in {str(folder.path)!r}.{hint} Found: {found}."

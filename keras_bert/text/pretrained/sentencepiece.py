@@ -1,0 +1,220 @@
+"""SentencePiece tokenizers: ALBERT's `spiece.model`, XLM-R's `sentencepiece.bpe.model`, Unigram.
+
+`tokenizer.json` wins where it is there, as in `transformers`; it holds the same pieces, scores and
+character map, of which a model is put together again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from keras_bert.text.pretrained.folder import TokenizerFolder
+from keras_bert.text.sentencepiece import SentencePieceTokenizer, with_fairseq_ids
+from keras_bert.text.sentencepiece_model import (
+    CONTROL,
+    NORMAL,
+    UNIGRAM,
+    UNKNOWN,
+    model_proto,
+    read_model,
+)
+
+__all__ = ["load", "recognises"]
+
+# Hugging Face's tokenizer classes, "Fast" left off -> the file of the model.
+_CLASSES = {
+    "AlbertTokenizer": "spiece.model",
+    "XLMRobertaTokenizer": "sentencepiece.bpe.model",
+}
+# Say nothing: the class that reads whatever tokenizer.json says.
+_NEUTRAL_CLASSES = frozenset(["", "PreTrainedTokenizer", "TokenizersBackend", "AutoTokenizer"])
+
+_SPACE = "\u2581"
+# ALBERT's tokenizer cuts "9," off behind the digit; a piece at this price is never chosen.
+_DIGIT_COMMA_PENALTY = 100.0
+
+
+def recognises(folder: TokenizerFolder) -> bool:
+    """Whether the folder holds a SentencePiece unigram tokenizer, or names one of its classes."""
+    if folder.model_type is not None:
+        return folder.model_type == "Unigram"
+    return folder.class_name in _CLASSES or any(map(folder.has, _CLASSES.values()))
+
+
+def load(folder: TokenizerFolder) -> SentencePieceTokenizer:
+    """Reads the tokenizer.
+
+    Raises:
+        FileNotFoundError: there is no model.
+        ValueError: a file cannot be read as what it should be, or asks for another kind.
+    """
+    if folder.class_name not in _CLASSES and folder.class_name not in _NEUTRAL_CLASSES:
+        raise ValueError(
+            f"The tokenizer in {str(folder.path)!r} is a {folder.config['tokenizer_class']} "
+            f"(tokenizer_config.json). Of SentencePiece, {' and '.join(_CLASSES)} are supported."
+        )
+    specials = folder.special_tokens()
+    specials.pop("unk_token", None)  # the model knows
+    if folder.fast:
+        model, steps = _model_of_fast(folder, specials), _steps(folder)
+        fairseq = [piece.piece for piece in model.pieces[:3]] == ["<s>", "<pad>", "</s>"]
+        fairseq |= specials.get("cls_token") == "<s>"
+    else:
+        model, fairseq = _model_of_file(folder)
+        steps = set() if fairseq else _ALBERT_STEPS
+    if folder.class_name in _CLASSES:  # `transformers` then does not ask tokenizer.json
+        steps = _ALBERT_STEPS if folder.class_name == "AlbertTokenizer" else frozenset()
+    names = ("<s>", "</s>", "<mask>") if fairseq else ("[CLS]", "[SEP]", "[MASK]")
+    defaults = dict(zip(("cls_token", "sep_token", "mask_token"), names, strict=True))
+    return SentencePieceTokenizer(
+        model,
+        **_preparation(folder, steps),
+        **{**defaults, **specials},
+        separators_between=2 if fairseq else 1,
+        segment_types=not fairseq,
+        model_max_length=folder.model_max_length,
+        added_tokens=folder.added_tokens([piece.piece for piece in model.pieces]),
+    )
+
+
+# --- what is done to the text --------------------------------------------------------------------
+
+_ALBERT_STEPS = frozenset(["quotes", "NFKD", "StripAccents", "Lowercase"])
+
+
+def _preparation(folder: TokenizerFolder, steps: frozenset[str] | set[str]) -> dict[str, bool]:
+    """ALBERT's options; tokenizer_config.json wins over tokenizer.json, as in `transformers`."""
+    strips = {"NFKD", "StripAccents"} <= steps
+    if not strips and steps & {"NFKD", "StripAccents"}:
+        raise ValueError(
+            f"tokenizer.json in {str(folder.path)!r} has only one of NFKD and StripAccents. "
+            "Expected both, as ALBERT, or none."
+        )
+    config = folder.config if steps else {}
+    return {
+        "lower_case": bool(config.get("do_lower_case", "Lowercase" in steps)),
+        "strip_accents": not config.get("keep_accents", not strips),
+        "straight_quotes": "quotes" in steps,
+    }
+
+
+def _steps(folder: TokenizerFolder) -> set[str]:
+    """Names of the steps of tokenizer.json before the model's own map; others are refused."""
+    names = set()
+    normalizers = _sequence(folder.section("normalizer"), "normalizers")
+    for step in normalizers:
+        names.add(_step(step))
+    if None in names:
+        odd = next(step for step in normalizers if _step(step) is None)
+        raise _refusal(folder, "normalises text", odd)
+    words = False
+    for step in _sequence(folder.section("pre_tokenizer"), "pretokenizers"):
+        if step.get("type") == "WhitespaceSplit":
+            words = True
+        elif step.get("type") != "Metaspace" or not _usual_metaspace(step, words):
+            raise _refusal(folder, "splits text", step)
+    if not words and "blanks" not in names:
+        raise ValueError(
+            f"tokenizer.json in {str(folder.path)!r} keeps runs of blanks. Expected a "
+            "WhitespaceSplit, or a normaliser that replaces them, as ALBERT and XLM-R have."
+        )
+    return names & _ALBERT_STEPS
+
+
+def _step(step: dict[str, Any]) -> str | None:
+    kind = step.get("type")
+    if kind in ("NFKD", "StripAccents", "Lowercase", "Precompiled"):
+        return kind
+    if kind == "Strip":  # blanks at the ends: the model drops them
+        return "ends"
+    if kind == "Replace":
+        pattern, content = step.get("pattern"), step.get("content")
+        if pattern in ({"String": "``"}, {"String": "''"}) and content == '"':
+            return "quotes"
+        if pattern == {"Regex": " {2,}"} and content in (" ", _SPACE):
+            return "blanks"
+    return None
+
+
+def _usual_metaspace(step: dict[str, Any], words: bool) -> bool:
+    scheme = step.get("prepend_scheme", "always" if step.get("add_prefix_space", True) else "never")
+    # "first": only the first word, which is all there is where words are not split before.
+    usual = scheme == "always" or (scheme == "first" and not words)
+    return usual and step.get("replacement", _SPACE) == _SPACE and step.get("split", True)
+
+
+def _sequence(section: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    if section.get("type") == "Sequence":
+        return section.get(name, [])
+    return [section] if section else []
+
+
+def _refusal(folder: TokenizerFolder, does: str, step: dict[str, Any]) -> ValueError:
+    shown = {key: str(value)[:40] for key, value in step.items()}
+    return ValueError(
+        f"tokenizer.json in {str(folder.path)!r} {does} with {shown}. Expected the steps of "
+        "ALBERT and XLM-RoBERTa."
+    )
+
+
+# --- the model -----------------------------------------------------------------------------------
+
+
+def _model_of_file(folder: TokenizerFolder) -> tuple[Any, bool]:
+    """The model with pieces in the order of the ids, and whether these are fairseq's."""
+    names = [_CLASSES[folder.class_name]] if folder.class_name in _CLASSES else _CLASSES.values()
+    name = next(filter(folder.has, names), None)
+    if name is None:
+        found = sorted(path.name for path in folder.path.iterdir())[:20]
+        raise FileNotFoundError(
+            f"No {' or '.join(names)} and no tokenizer.json in {str(folder.path)!r}. Found: "
+            f"{found}."
+        )
+    model = read_model(folder.path / name)
+    if name == "sentencepiece.bpe.model":
+        return with_fairseq_ids(model), True
+    for piece in model.pieces:
+        if piece.piece[-1:] == "," and piece.piece[-2:-1].isdigit():
+            piece.score -= _DIGIT_COMMA_PENALTY
+    return model, False
+
+
+def _model_of_fast(folder: TokenizerFolder, specials: dict[str, str]):
+    """Puts a model together of the pieces, scores and character map in tokenizer.json."""
+    section, path = folder.section("model"), str(folder.path)
+    pieces, unk_id = section.get("vocab"), section.get("unk_id")
+    if not isinstance(pieces, list) or not pieces:
+        raise ValueError(
+            f"tokenizer.json in {path!r} has no model.vocab. Expected a list of pieces with scores."
+        )
+    if not isinstance(unk_id, int) or not 0 <= unk_id < len(pieces):
+        raise ValueError(
+            f"tokenizer.json in {path!r} has unk_id={unk_id!r}. Expected an id below {len(pieces)}."
+        )
+    added = folder.fast.get("added_tokens", [])
+    control = {token["content"] for token in added if token.get("special")}
+    control.update(specials.values())
+    model = model_proto()
+    for index, (piece, score) in enumerate(pieces):
+        kind = UNKNOWN if index == unk_id else CONTROL if piece in control else NORMAL
+        model.pieces.add(piece=piece, score=score, type=kind)
+    model.trainer_spec.model_type = UNIGRAM
+    model.trainer_spec.byte_fallback = bool(section.get("byte_fallback"))
+    model.trainer_spec.unk_id = unk_id
+    model.normalizer_spec.precompiled_charsmap = _charsmap(folder)
+    return model
+
+
+def _charsmap(folder: TokenizerFolder) -> bytes:
+    for step in _sequence(folder.section("normalizer"), "normalizers"):
+        if step.get("type") == "Precompiled":
+            try:
+                return base64.b64decode(step["precompiled_charsmap"] or "", validate=True)
+            except (binascii.Error, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"The precompiled_charsmap in {str(folder.path)!r}/tokenizer.json is not "
+                    f"base64: {error!r}. Get the file again."
+                ) from None
+    return b""
