@@ -470,6 +470,11 @@ def _check_fit(config, preprocessor):
             "rows; the last rows will never be used.",
             stacklevel=4,
         )
+    if preprocessor.stride is not None:
+        raise ValueError(
+            f"The preprocessor makes windows of long texts (stride={preprocessor.stride}), and this "
+            "model answers one row per text. Use a Preprocessor with stride=None, which cuts them."
+        )
     if preprocessor.seq_length > config.max_position_embeddings:
         raise ValueError(
             f"seq_length={preprocessor.seq_length} is more than the encoder's "

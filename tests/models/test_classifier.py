@@ -371,6 +371,12 @@ def test_sequences_longer_than_the_encoder(tiny_checkpoint):
         kb.BertClassifier.from_pretrained(str(tiny_checkpoint), seq_length=65)
 
 
+def test_windows_are_refused(model):
+    windows = kb.Preprocessor(model.preprocessor.tokenizer, seq_length=16, stride=4)
+    with pytest.raises(ValueError, match=r"windows of long texts \(stride=4\)"):
+        kb.BertClassifier(model.encoder, windows, LABELS)
+
+
 def test_encoder_without_pooler(model):
     fields = {**model.encoder.config.to_dict(), "use_pooler": False}
     with pytest.raises(ValueError, match="has no pooler"):
