@@ -472,8 +472,8 @@ def _check_fit(config, preprocessor):
         )
     if preprocessor.stride is not None:
         raise ValueError(
-            f"The preprocessor makes windows of long texts (stride={preprocessor.stride}), and this "
-            "model answers one row per text. Use a Preprocessor with stride=None, which cuts them."
+            f"The preprocessor makes windows of long texts (stride={preprocessor.stride}); this "
+            "model answers once per text. Use a Preprocessor with stride=None, which cuts them."
         )
     if preprocessor.seq_length > config.max_position_embeddings:
         raise ValueError(
