@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.text import byte_pair_model
-from keras_bert.text.offsets import CHARACTER
 from keras_bert.text.tokenizer import Tokenizer
+from keras_bert.text.utf8 import character_class, drop_ill_formed, spans_before_dropping
 
 __all__ = ["BytePairTokenizer", "read_token_ids"]
 
@@ -151,7 +151,7 @@ class BytePairTokenizer(Tokenizer):
 
     def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
         plain = _is_plain(strings)
-        text = tf.cond(plain, lambda: strings, lambda: _without_ill_formed(strings))
+        text = tf.cond(plain, lambda: strings, lambda: drop_ill_formed(strings))
         if self.normalization:
             text = _composed(text)
         pieces = self._pieces(_prefix(text) + text if self.add_prefix_space else text, plain)
@@ -161,7 +161,7 @@ class BytePairTokenizer(Tokenizer):
         self, strings: tf.Tensor, loose: bool = False
     ) -> tuple[tf.RaggedTensor, ...]:
         plain = _is_plain(strings)
-        clean = tf.cond(plain, lambda: strings, lambda: _without_ill_formed(strings))
+        clean = tf.cond(plain, lambda: strings, lambda: drop_ill_formed(strings))
         text = _composed(clean) if self.normalization else clean
         prefix = _prefix(text) if self.add_prefix_space else tf.zeros_like(text)
         pieces = self._pieces(prefix + text, plain)
@@ -173,7 +173,9 @@ class BytePairTokenizer(Tokenizer):
                 lambda: _before_composing(clean, starts, ends),
             )
         starts, ends = tf.cond(
-            plain, lambda: (starts, ends), lambda: _before_dropping(strings, clean, starts, ends)
+            plain,
+            lambda: (starts, ends),
+            lambda: spans_before_dropping(strings, clean, starts, ends),
         )
         return pieces.with_values(self._token_ids(pieces.values)), starts, ends
 
@@ -362,35 +364,6 @@ def _is_plain(strings: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(tf.strings.regex_full_match(strings, f"{_PLAIN}*"))
 
 
-def _without_ill_formed(strings: tf.Tensor) -> tf.Tensor:
-    return _replace_ill_formed(strings, b"")
-
-
-def _replace_ill_formed(strings: tf.Tensor, replacement: bytes) -> tf.Tensor:
-    """Replaces each byte that is no part of a character."""
-    # Characters, then a byte that begins none; the one put at the end is the last.
-    pattern = rf"({CHARACTER}*)\C"
-    replaced = tf.strings.regex_replace(strings + b"\xff", pattern, b"\\1" + replacement)
-    lengths = tf.strings.length(replaced) - len(replacement)
-    return tf.strings.substr(replaced, tf.zeros_like(lengths), lengths)
-
-
-def _before_dropping(strings, clean, starts, ends) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Moves spans in text without ill-formed bytes to the text with them."""
-    marked = tf.strings.reduce_join(_replace_ill_formed(strings, b"\xff"))
-    kept = tf.where(tf.io.decode_raw(marked, tf.uint8) != 0xFF)[:, 0]
-    # Behind the last byte, and in a batch without any.
-    kept = tf.concat([tf.cast(kept, tf.int32), [tf.strings.length(marked)]], axis=0)
-    rows = starts.value_rowids()
-    clean_row = tf.gather(tf.cumsum(tf.strings.length(clean), exclusive=True), rows)
-    row = tf.gather(tf.cumsum(tf.strings.length(strings), exclusive=True), rows)
-    end = tf.gather(kept, tf.maximum(clean_row + ends.values - 1, 0)) + 1 - row
-    end = tf.where(ends.values > 0, end, 0)
-    start = tf.gather(kept, clean_row + starts.values) - row
-    start = tf.where(starts.values < ends.values, start, end)
-    return starts.with_values(start), ends.with_values(end)
-
-
 def _composed(text: tf.Tensor) -> tf.Tensor:
     import tensorflow_text as tf_text
 
@@ -465,11 +438,7 @@ def _word_patterns() -> tuple[str, str]:
             "packaged without its data files). Install it again."
         )
     with np.load(_CLASSES_FILE, allow_pickle=False) as classes:
-        letters, numbers = (_character_class(classes[name]) for name in ("letters", "numbers"))
+        letters, numbers = (character_class(classes[name]) for name in ("letters", "numbers"))
     other = rf"[^{_BLANKS}{letters}{numbers}]"
     word = rf"'(?:[stmd]|re|ve|ll)| ?[{letters}]+| ?[{numbers}]+| ?{other}+|[{_BLANKS}]+"
     return rf"([{_BLANKS}]+)([{_BLANKS}][^{_BLANKS}])", word
-
-
-def _character_class(ranges: Iterable[tuple[int, int]]) -> str:
-    return "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in ranges)

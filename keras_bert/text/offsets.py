@@ -8,13 +8,12 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["CHARACTER", "ENDS", "UNITS", "in_characters", "original_spans", "replace_ill_formed"]
+from keras_bert.text.utf8 import NEVER_IN_UTF8, is_well_formed, replace_ill_formed
+
+__all__ = ["ENDS", "UNITS", "in_characters", "original_spans"]
 
 UNITS = ("bytes", "characters")
 ENDS = ("tight", "loose")
-
-# A well-formed character, for RE2. Its `.` would let some ill-formed sequences pass.
-CHARACTER = r"[\x{0}-\x{D7FF}\x{E000}-\x{10FFFF}]"
 
 # How many bytes a character has whose first byte is this one.
 _ANNOUNCED_BYTES = np.array([1] * 0xC0 + [2] * 0x20 + [3] * 0x10 + [4] * 0x10, np.int32)
@@ -93,13 +92,14 @@ def in_characters(
         >>> in_characters(tf.constant(["Où?"]), *spans)[0]
         <tf.RaggedTensor [[2]]>
     """
-    well_formed = tf.reduce_all(tf.strings.regex_full_match(strings, f"{CHARACTER}*"))
     strings = tf.cond(
-        well_formed, lambda: strings, lambda: replace_ill_formed(strings, _ILL_FORMED_BYTE)
+        is_well_formed(strings),
+        lambda: strings,
+        lambda: replace_ill_formed(strings, NEVER_IN_UTF8),
     )
     all_bytes = tf.cast(tf.io.decode_raw(tf.strings.reduce_join(strings), tf.uint8), tf.int32)
     continues = (all_bytes >= 0x80) & (all_bytes < 0xC0)
-    begins = ~continues & (all_bytes != ord(_ILL_FORMED_BYTE))
+    begins = ~continues & (all_bytes != NEVER_IN_UTF8[0])
     begun = tf.concat([[0], tf.cumsum(tf.cast(begins, tf.int32))], axis=0)
     # Behind the last byte no character continues.
     continues = tf.concat([tf.cast(continues, tf.int32), [0]], axis=0)
@@ -111,16 +111,3 @@ def in_characters(
     characters = tf.gather(begun, first) - tf.gather(continues, first) - before
     behind = tf.gather(begun, base + ends.values) - before
     return starts.with_values(characters), ends.with_values(behind)
-
-
-# A byte that UTF-8 has no use for.
-_ILL_FORMED_BYTE = b"\xff"
-
-
-def replace_ill_formed(strings: tf.Tensor, byte: bytes) -> tf.Tensor:
-    """Replaces each byte that is no part of a character by `byte`, and appends one such `byte`.
-
-    The one appended makes sure that what follows the characters is always an ill-formed one.
-    """
-    pattern = rf"({CHARACTER}*)\C"
-    return tf.strings.regex_replace(strings + b"\xff", pattern, b"\\1" + byte)

@@ -41,7 +41,6 @@ import tensorflow as tf
 
 from keras_bert.text.added_tokens import AddedToken, as_added_tokens
 from keras_bert.text.charsmap import albert_charsmap, deleted_characters, read_charsmap
-from keras_bert.text.offsets import CHARACTER
 from keras_bert.text.sentencepiece_model import (
     BYTE,
     CHAR,
@@ -56,6 +55,7 @@ from keras_bert.text.sentencepiece_model import (
     read_model,
 )
 from keras_bert.text.tokenizer import Tokenizer
+from keras_bert.text.utf8 import drop_ill_formed, is_well_formed, spans_before_dropping
 
 __all__ = ["SentencePieceTokenizer", "with_fairseq_ids"]
 
@@ -211,18 +211,23 @@ class SentencePieceTokenizer(Tokenizer):
         return token.lstrip(_SPACE).replace(_SPACE, " "), not token.startswith(_SPACE)
 
     def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
-        ids = self._pieces(_well_formed(strings))
+        ids = self._pieces(_well_formed(strings, is_well_formed(strings)))
         return _join_unknowns(ids, self.unk_id, self.vocabulary_size)[0] if self._made_up() else ids
 
     def _ids_and_spans(
         self, strings: tf.Tensor, loose: bool = False
     ) -> tuple[tf.RaggedTensor, ...]:
-        text = _well_formed(strings)
+        well_formed = is_well_formed(strings)
+        text = _well_formed(strings, well_formed)
         ids = self._pieces(text)
         starts, ends = self._spans(text, ids)
         if self._made_up():
             ids, starts, ends = _join_unknowns(ids, self.unk_id, self.vocabulary_size, starts, ends)
-        starts, ends = _spans_among_ill_formed(strings, text, starts, ends)
+        starts, ends = tf.cond(
+            well_formed,
+            lambda: (starts, ends),
+            lambda: spans_before_dropping(strings, text, starts, ends),
+        )
         return ids, starts, ends
 
     def _made_up(self) -> bool:
@@ -524,47 +529,8 @@ def _check_model(model) -> None:
         seen.add(piece.piece)
 
 
-# --- ill-formed bytes ----------------------------------------------------------------------------
-
-# Appended, one such byte makes sure that what follows the characters is always an ill-formed one.
-_ILL_FORMED = b"\xff"
-_TO_ILL_FORMED = rf"({CHARACTER}*)\C"
-
-
-def _is_well_formed(strings: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_all(tf.strings.regex_full_match(strings, f"{CHARACTER}*"))
-
-
-def _well_formed(strings: tf.Tensor) -> tf.Tensor:
-    return tf.cond(
-        _is_well_formed(strings),
-        lambda: strings,
-        lambda: tf.strings.regex_replace(strings + _ILL_FORMED, _TO_ILL_FORMED, r"\1"),
-    )
-
-
-def _spans_among_ill_formed(strings, text, starts, ends) -> tuple[tf.RaggedTensor, ...]:
-    """Moves spans from the text without ill-formed bytes to the one with them."""
-
-    def moved() -> tuple[tf.Tensor, tf.Tensor]:
-        marked = tf.strings.regex_replace(
-            strings + _ILL_FORMED, _TO_ILL_FORMED, rb"\1" + _ILL_FORMED
-        )
-        marked_bytes = tf.io.decode_raw(tf.strings.reduce_join(marked), tf.uint8)
-        # Of each byte of the text its place among those of all strings.
-        places = tf.cast(tf.where(marked_bytes != _ILL_FORMED[0])[:, 0], tf.int32)
-        rows = starts.value_rowids()
-        text_base = tf.gather(tf.cumsum(tf.strings.length(text), exclusive=True), rows)
-        base = tf.gather(tf.cumsum(tf.strings.length(marked), exclusive=True), rows)
-        return (
-            tf.gather(places, text_base + starts.values) - base,
-            tf.gather(places, text_base + ends.values - 1) + 1 - base,
-        )
-
-    new_starts, new_ends = tf.cond(
-        _is_well_formed(strings), lambda: (starts.values, ends.values), moved
-    )
-    return starts.with_values(new_starts), ends.with_values(new_ends)
+def _well_formed(strings: tf.Tensor, are_so: tf.Tensor) -> tf.Tensor:
+    return tf.cond(are_so, lambda: strings, lambda: drop_ill_formed(strings))
 
 
 # --- searching -----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -26,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.text import normalizer
-from keras_bert.text.offsets import CHARACTER, original_spans, replace_ill_formed
+from keras_bert.text.offsets import original_spans
 from keras_bert.text.python_wordpiece import (
     MAX_WORD_BYTES,
     MAX_WORD_CHARACTERS,
@@ -34,6 +34,7 @@ from keras_bert.text.python_wordpiece import (
     WordSplitter,
 )
 from keras_bert.text.tokenizer import Tokenizer
+from keras_bert.text.utf8 import character_class, is_well_formed, replace_ill_formed
 from keras_bert.text.vocabulary import read_vocabulary
 
 __all__ = ["BACKENDS", "UNMATCHABLE", "WordPieceTokenizer", "distinct_tokens"]
@@ -204,7 +205,7 @@ class WordPieceTokenizer(Tokenizer):
     @property
     def _set_apart(self) -> str:
         ranges = normalizer.CHINESE_RANGES if self.tokenize_chinese_chars else ()
-        return _character_class(ranges)
+        return character_class(ranges)
 
     def _normalize(self, strings: tf.Tensor) -> tf.Tensor:
         if not self.in_graph:
@@ -262,9 +263,10 @@ class WordPieceTokenizer(Tokenizer):
         return tf.cond(self._is_plain(strings), lambda: strings, lambda: self._repair(strings))
 
     def _repair(self, strings: tf.Tensor) -> tf.Tensor:
-        well_formed = tf.reduce_all(tf.strings.regex_full_match(strings, f"{CHARACTER}*"))
         strings = tf.cond(
-            well_formed, lambda: strings, lambda: replace_ill_formed(strings, _DELETED)
+            is_well_formed(strings),
+            lambda: strings,
+            lambda: replace_ill_formed(strings, _DELETED),
         )
         if not self.lower_case:
             return strings
@@ -415,11 +417,7 @@ def _patterns(lower_case: bool, strips: bool, chinese_words: bool) -> dict[str, 
 
 
 def _final_sigma() -> str:
-    cased, ignorable = map(_character_class, normalizer.sigma_context())
+    cased, ignorable = map(character_class, normalizer.sigma_context())
     before = f"[{cased}][{ignorable}]*"
     after = f"[{ignorable}]*(?:[^{cased}{ignorable}]|$)"
     return f"({before}){normalizer.SIGMA}({after})"
-
-
-def _character_class(ranges: Iterable[tuple[int, int]]) -> str:
-    return "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in ranges)
