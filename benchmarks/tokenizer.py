@@ -140,12 +140,10 @@ def table(records: list[dict]) -> str:
             median, lowest, highest = rates(result)
             ratio = "" if ours == name else f"{times_ours(results[ours], result):.2f} ×"
             megabytes = median * size / result["examples"] / 1e6
+            ids = f"{record['ids'][name]:,}" if name in record["ids"] else ""
             lines.append(
                 f"| {record['cell']['batch']} | {name} | {median:,.0f} | {lowest:,.0f} to "
-                f"{highest:,.0f} | {megabytes:.1f} | {ratio} | {record['ids'].get(name, ''):,} |"
-                if name in record["ids"]
-                else f"| {record['cell']['batch']} | {name} | {median:,.0f} | {lowest:,.0f} to "
-                f"{highest:,.0f} | {megabytes:.1f} | {ratio} | |"
+                f"{highest:,.0f} | {megabytes:.1f} | {ratio} | {ids} |"
             )
     return "\n".join(lines)
 

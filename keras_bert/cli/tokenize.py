@@ -188,7 +188,7 @@ def _compare(tokenizer, lines: Iterable[_Line]) -> int:
     """Prints the texts that tf.text gives other ids for, and how many they are."""
     import tensorflow as tf
 
-    from keras_bert.text.stock import stock_tokenizer
+    from keras_bert.text.wordpiece.stock import stock_tokenizer
 
     stock = stock_tokenizer(tokenizer)
     count = differing = 0

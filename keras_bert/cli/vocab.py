@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Learns and writes the vocabulary; returns the exit code."""
     from keras_bert.text import vocabulary_learning as learning
-    from keras_bert.text.python_wordpiece import WordSplitter
+    from keras_bert.text.wordpiece.in_python import WordSplitter
 
     files = [Path(path) for path in args.corpus]
     for file in files:

@@ -26,8 +26,9 @@ class ExplainedPiece:
         start_byte, end_byte: its span in bytes.
         source: the text there.
         flags: of "unknown" (stands for what the vocabulary cannot spell), "special" (another
-            special token), "continuation" (goes on with the word before), "changed" (normalisation
-            made something else of the text: `source` is not what the piece says).
+            special token), "added" (an added token), "continuation" (goes on with the word before),
+            "changed" (normalisation made something else of the text: `source` is not what the
+            piece says).
     """
 
     piece: str

@@ -27,7 +27,8 @@ class Tokenizer:
 
     A tokenizer works eagerly, in `tf.function`, in `tf.data.Dataset.map` and in SavedModels
     (loading one takes `import tensorflow_text`), and has no variables or files to track. Made by
-    `Tokenizer.from_pretrained`, or directly by one of the kinds: `WordPieceTokenizer`.
+    `Tokenizer.from_pretrained`, or directly by one of the kinds: `WordPieceTokenizer`,
+    `BytePairTokenizer`, `SentencePieceTokenizer`.
 
     Subclasses implement `_ids` and `_ids_and_spans`, and say how rows are laid out.
 
@@ -115,11 +116,14 @@ class Tokenizer:
     ) -> Tokenizer:
         """Reads the tokenizer that a pretrained model was trained with from the model's folder.
 
-        Hugging Face folders: options from `tokenizer_config.json` (then `tokenizer.json`), the
-        vocabulary from `vocab.txt` or, without one, from `tokenizer.json`. TF1 BERT folders:
-        `vocab.txt`, and `do_lower_case` of `bert_config.json` if it is there. A folder that says
-        nothing about case gets the one its name says ("cased", "uncased") or else its vocabulary:
-        with capitals in it, text is not lower-cased.
+        Hugging Face folders: options from `tokenizer_config.json` (then `tokenizer.json`).
+        WordPiece: the vocabulary from `vocab.txt` or, without one, from `tokenizer.json`. BPE at
+        the level of bytes: `tokenizer.json`, or `vocab.json` and `merges.txt`. SentencePiece:
+        `tokenizer.json`, or `spiece.model` (ALBERT), `sentencepiece.bpe.model` (XLM-RoBERTa).
+
+        TF1 BERT folders: `vocab.txt`, and `do_lower_case` of `bert_config.json` if it is there. A
+        WordPiece folder that says nothing about case gets the one its name says ("cased",
+        "uncased") or else its vocabulary: with capitals in it, text is not lower-cased.
 
         Args:
             folder: the folder.
@@ -340,6 +344,12 @@ class Tokenizer:
         """The tokens' texts by id: an eager constant, also when a graph is being built."""
         with tf.init_scope(), tf.device("CPU:0"):
             return tf.constant(self.vocabulary)
+
+    @property
+    def _names(self) -> frozenset[str]:
+        """Tokens that are names and spell no text: the special and the added ones."""
+        special = (getattr(self, name) for name in _SPECIAL_TOKENS)
+        return frozenset([*special, *(added.content for added in self.added_tokens)])
 
     def _special_ids(self) -> frozenset[int]:
         return frozenset([self.cls_id, self.sep_id, self.pad_id, self.mask_id]) - {None}

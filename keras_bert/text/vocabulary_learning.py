@@ -19,8 +19,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from keras_bert.text.python_wordpiece import MAX_WORD_CHARACTERS, PythonWordPiece, WordSplitter
-from keras_bert.text.wordpiece import UNMATCHABLE
+from keras_bert.text.wordpiece.in_python import MAX_WORD_CHARACTERS, PythonWordPiece, WordSplitter
+from keras_bert.text.wordpiece.tokenizer import UNMATCHABLE
 
 __all__ = ["SPECIAL_TOKENS", "Coverage", "Progress", "count_words", "coverage", "learn"]
 __all__ += ["learn_vocabulary", "require_trainer"]

@@ -9,7 +9,6 @@ import textwrap
 import pytest
 
 from keras_bert.text import WordPieceTokenizer, vocabulary_learning
-from keras_bert.text.python_wordpiece import WordSplitter
 from keras_bert.text.vocabulary_learning import (
     SPECIAL_TOKENS,
     count_words,
@@ -17,6 +16,7 @@ from keras_bert.text.vocabulary_learning import (
     learn,
     learn_vocabulary,
 )
+from keras_bert.text.wordpiece.in_python import WordSplitter
 
 UNCASED = WordSplitter(True, True, True)
 TEXTS = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_bert.text.byte_pair import BytePairTokenizer, read_token_ids
-from keras_bert.text.byte_pair_model import absent_bytes, read_merges
-from keras_bert.text.pretrained.folder import TokenizerFolder, read_json
+from keras_bert.text.byte_pair.model import absent_bytes, read_merges
+from keras_bert.text.byte_pair.tokenizer import BytePairTokenizer, read_token_ids
+from keras_bert.text.pretrained.folder import TokenizerFolder
 
 __all__ = ["load", "recognises"]
 
@@ -32,8 +32,12 @@ def recognises(folder: TokenizerFolder) -> bool:
     return folder.has("vocab.json") and folder.has("merges.txt")
 
 
-def load(folder: TokenizerFolder) -> BytePairTokenizer:
+def load(folder: TokenizerFolder, **options: Any) -> BytePairTokenizer:
     """Reads the tokenizer.
+
+    Args:
+        folder: the files.
+        **options: arguments of the tokenizer that are not the folder's to say.
 
     Raises:
         ValueError: a file cannot be read as what it should be, or asks for what is not supported.
@@ -59,6 +63,7 @@ def load(folder: TokenizerFolder) -> BytePairTokenizer:
         or folder.class_name in _ONE_SEPARATOR,
         added_tokens=folder.added_tokens(vocabulary),
         **folder.special_tokens(),
+        **options,
     )
 
 
@@ -92,13 +97,8 @@ def _model(folder: TokenizerFolder) -> tuple[dict[str, int], list]:
 
 def _with_added_tokens(folder: TokenizerFolder, ids: dict[str, int]) -> list[str]:
     """The tokens in the order of their ids, those that were added behind the vocabulary too."""
-    tokens = {index: token for token, index in ids.items()}
-    for token in folder.fast.get("added_tokens") or []:
-        tokens.setdefault(token["id"], token["content"])
-    for token, index in read_json(folder.path / "added_tokens.json").items():
-        tokens.setdefault(index, token)
-    for index, token in (folder.config.get("added_tokens_decoder") or {}).items():
-        tokens.setdefault(int(index), token["content"])
+    tokens = {index: entry["content"] for index, entry in folder.added_entries().items()}
+    tokens |= {index: token for token, index in ids.items()}
     if sorted(tokens) != list(range(len(tokens))):
         missing = next(index for index in range(len(tokens)) if index not in tokens)
         raise ValueError(

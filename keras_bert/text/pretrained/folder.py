@@ -78,6 +78,16 @@ class TokenizerFolder:
             names[key] = name["content"] if isinstance(name, dict) else name or names.get(key)
         return {key: name for key, name in names.items() if name}
 
+    def added_entries(self) -> dict[int, dict[str, Any]]:
+        """What the folder says of each added token, by its id; see `added_tokens`."""
+        found = {
+            index: {"content": token}
+            for token, index in read_json(self.path / "added_tokens.json").items()
+        }
+        found |= {entry["id"]: entry for entry in self.fast.get("added_tokens") or []}
+        decoder = self.config.get("added_tokens_decoder") or {}
+        return found | {int(index): entry for index, entry in decoder.items()}
+
     def added_tokens(self, vocabulary: Sequence[str]) -> list[AddedToken]:
         """The tokens that text is searched for before it is split, in the order of their ids.
 
@@ -91,14 +101,7 @@ class TokenizerFolder:
         Raises:
             ValueError: ids of added tokens do not follow the vocabulary without a gap.
         """
-        size = len(vocabulary)
-        found = {
-            index: {"content": token}
-            for token, index in read_json(self.path / "added_tokens.json").items()
-        }
-        found |= {entry["id"]: entry for entry in self.fast.get("added_tokens") or []}
-        decoder = self.config.get("added_tokens_decoder") or {}
-        found |= {int(index): entry for index, entry in decoder.items()}
+        size, found = len(vocabulary), self.added_entries()
         beyond = sorted(index for index in found if index >= size)
         if beyond != list(range(size, size + len(beyond))):
             raise ValueError(

@@ -11,8 +11,7 @@ import binascii
 from typing import Any
 
 from keras_bert.text.pretrained.folder import TokenizerFolder
-from keras_bert.text.sentencepiece import SentencePieceTokenizer, with_fairseq_ids
-from keras_bert.text.sentencepiece_model import (
+from keras_bert.text.sentencepiece.model import (
     CONTROL,
     NORMAL,
     UNIGRAM,
@@ -20,6 +19,7 @@ from keras_bert.text.sentencepiece_model import (
     model_proto,
     read_model,
 )
+from keras_bert.text.sentencepiece.tokenizer import SentencePieceTokenizer, with_fairseq_ids
 
 __all__ = ["load", "recognises"]
 
@@ -43,8 +43,12 @@ def recognises(folder: TokenizerFolder) -> bool:
     return folder.class_name in _CLASSES or any(map(folder.has, _CLASSES.values()))
 
 
-def load(folder: TokenizerFolder) -> SentencePieceTokenizer:
+def load(folder: TokenizerFolder, **options: Any) -> SentencePieceTokenizer:
     """Reads the tokenizer.
+
+    Args:
+        folder: the files.
+        **options: arguments of the tokenizer that are not the folder's to say.
 
     Raises:
         FileNotFoundError: there is no model.
@@ -76,6 +80,7 @@ def load(folder: TokenizerFolder) -> SentencePieceTokenizer:
         segment_types=not fairseq,
         model_max_length=folder.model_max_length,
         added_tokens=folder.added_tokens([piece.piece for piece in model.pieces]),
+        **options,
     )
 
 

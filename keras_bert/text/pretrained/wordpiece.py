@@ -29,8 +29,12 @@ def recognises(folder: TokenizerFolder) -> bool:
     return True
 
 
-def load(folder: TokenizerFolder) -> WordPieceTokenizer:
+def load(folder: TokenizerFolder, **options: Any) -> WordPieceTokenizer:
     """Reads the tokenizer.
+
+    Args:
+        folder: the files.
+        **options: arguments of the tokenizer that are not the folder's to say.
 
     Raises:
         FileNotFoundError: there is no vocabulary.
@@ -48,6 +52,7 @@ def load(folder: TokenizerFolder) -> WordPieceTokenizer:
         model_max_length=folder.model_max_length,
         added_tokens=folder.added_tokens(vocabulary),
         **folder.special_tokens(),
+        **options,
     )
 
 
@@ -55,8 +60,8 @@ def _check_kind(folder: TokenizerFolder) -> None:
     kind, path = folder.model_type, str(folder.path)
     if kind not in (None, "WordPiece"):
         raise ValueError(
-            f"The tokenizer in {path!r} is of the kind {kind!r} (tokenizer.json). Only "
-            "WordPiece and BPE are supported so far."
+            f"The tokenizer in {path!r} is of the kind {kind!r} (tokenizer.json). Supported are "
+            "WordPiece, byte-level BPE and SentencePiece unigram."
         )
     steps = folder.section("normalizer").get("type"), folder.section("pre_tokenizer").get("type")
     if kind and steps != ("BertNormalizer", "BertPreTokenizer"):
@@ -68,7 +73,8 @@ def _check_kind(folder: TokenizerFolder) -> None:
     if name and name not in _CLASSES | _NEUTRAL_CLASSES:
         raise ValueError(
             f"The tokenizer in {path!r} is a {folder.config['tokenizer_class']} "
-            "(tokenizer_config.json). Only BERT's WordPiece is supported so far."
+            "(tokenizer_config.json), which is none of BERT's. Supported are the WordPiece "
+            "tokenizers of BERT and its kin, byte-level BPE, and SentencePiece unigram."
         )
 
 

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from keras_bert.text import BytePairTokenizer, Tokenizer
-from tests.text.reference_byte_pair import tokens_of
-from tests.text.test_byte_pair import SMALL, SMALL_MERGES
+from tests.text.byte_pair.reference import tokens_of
+from tests.text.byte_pair.test_tokenizer import SMALL, SMALL_MERGES
 
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
 PAIR = ["[CLS]", "A", "[SEP]", "B", "[SEP]"]

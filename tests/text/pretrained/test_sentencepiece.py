@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_bert.text import SentencePieceTokenizer, Tokenizer
-from keras_bert.text.sentencepiece_model import CONTROL, read_model
+from keras_bert.text.sentencepiece.model import CONTROL, read_model
 
 TEXTS = ["Hello (world) 9,000", "  où  ``a'' ", "E\u0301té ﬁn", "[MASK] <mask> <s>", "", "中国"]
 METASPACE = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}

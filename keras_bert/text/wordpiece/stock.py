@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_bert.text.wordpiece import WordPieceTokenizer, distinct_tokens
+from keras_bert.text.wordpiece.tokenizer import WordPieceTokenizer, distinct_tokens
 
 __all__ = ["stock_tokenizer"]
 

@@ -3,8 +3,8 @@ import random
 
 import pytest
 
-from keras_bert.text import byte_pair_model
-from tests.text.reference_byte_pair import ALPHABET, ReferenceBytePair
+from keras_bert.text.byte_pair import model as byte_pair_model
+from tests.text.byte_pair.reference import ALPHABET, ReferenceBytePair
 
 
 def test_alphabet_is_that_of_gpt2():

@@ -1,4 +1,4 @@
-"""WordPiece in plain Python: the same tables and the same ids as the graph in `wordpiece.py`.
+"""WordPiece in plain Python: the same tables and the same ids as the graph in `tokenizer.py`.
 
 For machines that tensorflow-text has no wheels for, and for jobs that want words rather than ids
 (vocabulary learning). It asks nothing of Python's own `unicodedata`, so ids do not depend on the
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_bert.text import normalizer
+from keras_bert.text.wordpiece import normalizer
 
 __all__ = ["MAX_WORD_BYTES", "MAX_WORD_CHARACTERS", "PythonWordPiece", "WordSplitter"]
 

@@ -13,8 +13,7 @@ import pytest
 import tensorflow as tf
 
 from keras_bert.text import Preprocessor, SentencePieceTokenizer, Tokenizer
-from keras_bert.text.sentencepiece import with_fairseq_ids
-from keras_bert.text.sentencepiece_model import (
+from keras_bert.text.sentencepiece.model import (
     BYTE,
     CONTROL,
     NORMAL,
@@ -24,6 +23,7 @@ from keras_bert.text.sentencepiece_model import (
     model_proto,
     parse_model,
 )
+from keras_bert.text.sentencepiece.tokenizer import with_fairseq_ids
 from tests.text import fuzz
 from tests.text.conftest import FOLDER
 

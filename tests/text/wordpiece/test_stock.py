@@ -1,7 +1,7 @@
 import pytest
 import tensorflow as tf
 
-from keras_bert.text.stock import stock_tokenizer
+from keras_bert.text.wordpiece.stock import stock_tokenizer
 from tests.text.conftest import read_golden
 
 

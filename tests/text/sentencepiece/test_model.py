@@ -1,6 +1,6 @@
 import pytest
 
-from keras_bert.text.sentencepiece_model import NORMAL, model_proto, parse_model, read_model
+from keras_bert.text.sentencepiece.model import NORMAL, model_proto, parse_model, read_model
 
 
 def test_written_and_read(tmp_path):

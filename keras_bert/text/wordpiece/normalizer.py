@@ -6,14 +6,14 @@ the model was trained on. The op itself only follows a table from code points to
 one from outside. This module makes the table that says what google-research/bert's BasicTokenizer
 does (`tokenization.py`): clean the text, set Chinese characters and punctuation apart, lower-case,
 decompose (NFD) and drop accents (category Mn). What no table can say (a final capital sigma, words
-of more than 200 characters) is in `wordpiece.py`.
+of more than 200 characters) is in `tokenizer.py`.
 
 **The Unicode version is pinned to 14.0**, the one of Python 3.11, the oldest Python this package
 runs on: the reference asks Python's `unicodedata`, so its ids depend on the Python that runs it,
 and ours must not, or a model would read text differently wherever it is served. Hence finished
-tables lie in the package (`unicode14.npz`, made by `write_tables` under Python 3.11, a few dozen
-kilobytes; a test makes them again and compares) and nothing is built, cached or written on a
-user's machine. Only tables for `tokenize_chinese_chars=False` are derived when asked for.
+tables lie in the package (`tables/unicode14.npz`, made by `write_tables` under Python 3.11, a few
+dozen kilobytes; a test makes them again and compares) and nothing is built, cached or written on
+a user's machine. Only tables for `tokenize_chinese_chars=False` are derived when asked for.
 """
 
 from __future__ import annotations
@@ -23,17 +23,16 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from keras_bert.text.double_array import build_double_array, double_array_items
+from keras_bert.text.unicode_tables import check_unicode_version, read_arrays, table_path
 
 __all__ = [
     "CHINESE_RANGES",
     "SIGMA",
     "STAND_IN",
-    "UNICODE_VERSION",
     "apart",
     "chinese_stand_ins",
     "make_table",
@@ -42,8 +41,6 @@ __all__ = [
     "sigma_context",
     "write_tables",
 ]
-
-UNICODE_VERSION = "14.0.0"
 
 # The characters that the reference's `_is_chinese_char` sets apart (adjacent ranges joined).
 CHINESE_RANGES = (
@@ -73,7 +70,7 @@ _LATER_PUNCTUATION = frozenset(
     ]
 )
 
-_TABLES_FILE = Path(__file__).with_name("unicode14.npz")
+_TABLES = "unicode14"
 
 # Value of a table entry: this bit, then (offset << 6 | bytes) of the replacement in the pool.
 _REPLACED = 1 << 30
@@ -102,7 +99,7 @@ def normalizer_model(
 
 @functools.lru_cache(maxsize=8)
 def _model(lower_case: bool, strip_accents: bool, tokenize_chinese_chars: bool) -> np.ndarray:
-    model = _shipped(_table_name(lower_case, strip_accents))
+    (model,) = read_arrays(_TABLES, _table_name(lower_case, strip_accents))
     if not tokenize_chinese_chars:
         model = _write_model(_without_chinese_words(read_table(model)))
     model.setflags(write=False)
@@ -119,7 +116,8 @@ def sigma_context() -> tuple[np.ndarray, np.ndarray]:
     Source: Unicode's Final_Sigma (table 3-17) as CPython's `str.lower` applies it. Characters that
     the reference deletes before it lower-cases count as ignorable.
     """
-    return _shipped("cased"), _shipped("ignorable")
+    cased, ignorable = read_arrays(_TABLES, "cased", "ignorable")
+    return cased, ignorable
 
 
 def apart(character: str) -> bool:
@@ -143,11 +141,7 @@ def make_table(lower_case: bool, strip_accents: bool) -> dict[int, str]:
     Raises:
         RuntimeError: this Python's Unicode is not the pinned one.
     """
-    if unicodedata.unidata_version != UNICODE_VERSION:
-        raise RuntimeError(
-            f"The tables are made of Unicode {UNICODE_VERSION}; this Python "
-            f"{sys.version.split()[0]} has {unicodedata.unidata_version}. Use Python 3.11."
-        )
+    check_unicode_version()
     table = {}
     for code_point in range(sys.maxunicode + 1):
         character = chr(code_point)
@@ -176,29 +170,23 @@ def read_table(model: np.ndarray) -> dict[int, str]:
     return table
 
 
-def write_tables(path: str | os.PathLike = _TABLES_FILE) -> None:
-    """Makes the file that lies in the package. Needs Python 3.11 (see `UNICODE_VERSION`)."""
+def write_tables(path: str | os.PathLike | None = None) -> None:
+    """Makes the file that lies in the package, or another. Needs Python 3.11.
+
+    Raises:
+        RuntimeError: this Python's Unicode is not the pinned one.
+    """
     arrays = {
         _table_name(lower_case, strip_accents): _write_model(make_table(lower_case, strip_accents))
         for lower_case in (False, True)
         for strip_accents in (False, True)
     }
     arrays["cased"], arrays["ignorable"] = _make_sigma_context()
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path or table_path(_TABLES), **arrays)
 
 
 def _table_name(lower_case: bool, strip_accents: bool) -> str:
     return f"lower{lower_case:d}_strip{strip_accents:d}"
-
-
-def _shipped(name: str) -> np.ndarray:
-    if not _TABLES_FILE.is_file():
-        raise FileNotFoundError(
-            f"{_TABLES_FILE} is missing: the installation of keras_bert is incomplete (it was "
-            "packaged without its data files). Install it again."
-        )
-    with np.load(_TABLES_FILE, allow_pickle=False) as tables:
-        return tables[name]
 
 
 # --- the reference's rules for one character -----------------------------------------------------

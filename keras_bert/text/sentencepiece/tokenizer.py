@@ -40,8 +40,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.text.added_tokens import AddedToken, as_added_tokens
-from keras_bert.text.charsmap import albert_charsmap, deleted_characters, read_charsmap
-from keras_bert.text.sentencepiece_model import (
+from keras_bert.text.sentencepiece.charsmap import (
+    albert_charsmap,
+    deleted_characters,
+    read_charsmap,
+)
+from keras_bert.text.sentencepiece.model import (
     BYTE,
     CHAR,
     CONTROL,
@@ -198,8 +202,7 @@ class SentencePieceTokenizer(Tokenizer):
     @functools.cached_property
     def _surfaces(self) -> tf.Tensor:
         """What each piece is shown as; special and added tokens, which the model hides, by name."""
-        names = [token.content for token in self.added_tokens]
-        names += [self.cls_token, self.sep_token, self.pad_token, self.mask_token]
+        names = self._names - {self.unk_token}
         shown = list(self._ops.surfaces)
         for index, token in enumerate(self.vocabulary):
             if token in names:

@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_bert.text import normalizer
+from keras_bert.text import unicode_tables
 from keras_bert.text.double_array import double_array_items
-from tests.text.reference_wordpiece import ReferenceWordPiece, is_chinese, is_punctuation
+from keras_bert.text.unicode_tables import UNICODE_VERSION, table_path
+from keras_bert.text.wordpiece import normalizer
+from tests.text.wordpiece.reference import ReferenceWordPiece, is_chinese, is_punctuation
 
 OPTIONS = [(False, False), (False, True), (True, False), (True, True)]
 pinned_python = pytest.mark.skipif(
-    unicodedata.unidata_version != normalizer.UNICODE_VERSION,
+    unicodedata.unidata_version != UNICODE_VERSION,
     reason="the tables are made of the Unicode version of Python 3.11",
 )
 
@@ -49,26 +51,20 @@ def test_shipped_table_is_what_the_rules_give(options):
 @pinned_python
 def test_shipped_file_can_be_made_again(tmp_path):
     normalizer.write_tables(tmp_path / "again.npz")
-    with np.load(tmp_path / "again.npz") as again, np.load(normalizer._TABLES_FILE) as shipped:
+    with np.load(tmp_path / "again.npz") as again, np.load(table_path("unicode14")) as shipped:
         assert sorted(again) == sorted(shipped)
         for name in shipped:
             np.testing.assert_array_equal(again[name], shipped[name], err_msg=name)
 
 
 def test_other_unicode_versions_make_no_tables(monkeypatch):
-    monkeypatch.setattr(normalizer, "UNICODE_VERSION", "1.1.5")
+    monkeypatch.setattr(unicode_tables, "UNICODE_VERSION", "1.1.5")
     with pytest.raises(RuntimeError, match=r"Unicode 1\.1\.5"):
         normalizer.make_table(True, True)
 
 
 def test_tables_are_small():
-    assert normalizer._TABLES_FILE.stat().st_size < 300_000
-
-
-def test_missing_tables_are_explained(monkeypatch, tmp_path):
-    monkeypatch.setattr(normalizer, "_TABLES_FILE", tmp_path / "gone.npz")
-    with pytest.raises(FileNotFoundError, match="installation of keras_bert is incomplete"):
-        normalizer.sigma_context()
+    assert table_path("unicode14").stat().st_size < 300_000
 
 
 @pinned_python
@@ -103,7 +99,7 @@ def test_the_op_follows_the_table():
 
 
 def test_longest_expansion_is_what_the_guard_against_long_words_expects():
-    from keras_bert.text.wordpiece import _LONGEST_EXPANSION
+    from keras_bert.text.wordpiece.tokenizer import _LONGEST_EXPANSION
 
     for options in OPTIONS:
         table = normalizer.read_table(normalizer.normalizer_model(*options))

@@ -17,11 +17,12 @@ import tensorflow as tf
 
 import keras_bert as kb
 from keras_bert.text import BytePairTokenizer, Preprocessor
+from keras_bert.text.unicode_tables import table_path
 from tests.text import fuzz
-from tests.text.reference_byte_pair import ALPHABET, ReferenceBytePair, tokens_of
+from tests.text.byte_pair.reference import ALPHABET, ReferenceBytePair, tokens_of
 
-FOLDER = Path(__file__).resolve().parents[1] / "fixtures" / "byte_pair"
-CLASSES = np.load(Path(kb.__file__).with_name("text") / "unicode16.npz")
+FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "byte_pair"
+CLASSES = np.load(table_path("unicode16"))
 
 VARIANTS = {
     "plain": {},

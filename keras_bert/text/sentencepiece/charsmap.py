@@ -6,10 +6,10 @@ quotes of `` and '', decomposes (NFKD), drops accents and lower-cases. Both are 
 so one map can say both: `albert_charsmap`. The preparation then costs nothing, in any op that reads
 such a map, and offsets lead from the ids to the text as it was given.
 
-**The Unicode version is pinned to 14.0**, for the reasons given in `normalizer.py`: what NFKD,
-category M and lower-casing are lies in `compatibility14.npz` (made by `write_tables` under
-Python 3.11, a few dozen kilobytes). Hugging Face's Rust tables for NFKD and marks are those of
-Unicode 11: the marks that came later stay in its text, where they are unknown; here they are
+**The Unicode version is pinned to 14.0**, for the reasons given in `wordpiece/normalizer.py`: what
+NFKD, category M and lower-casing are lies in `tables/compatibility14.npz` (made by `write_tables`
+under Python 3.11, a few dozen kilobytes). Hugging Face's Rust tables for NFKD and marks are those
+of Unicode 11: the marks that came later stay in its text, where they are unknown; here they are
 dropped.
 """
 
@@ -21,7 +21,6 @@ import struct
 import sys
 import unicodedata
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -30,12 +29,12 @@ from keras_bert.text.double_array import (
     close_to_zero_bytes,
     double_array_items,
 )
-from keras_bert.text.normalizer import UNICODE_VERSION
+from keras_bert.text.unicode_tables import check_unicode_version, read_arrays, table_path
 
 __all__ = ["albert_charsmap", "deleted_characters", "read_charsmap", "write_charsmap"]
 __all__ += ["write_tables"]
 
-_TABLES_FILE = Path(__file__).with_name("compatibility14.npz")
+_TABLES = "compatibility14"
 
 # Unicode's White_Space, at which Hugging Face's ALBERT splits words.
 _WHITE_SPACE = "\t\n\x0b\x0c\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
@@ -137,17 +136,13 @@ def write_charsmap(table: Mapping[str, str]) -> bytes:
     return struct.pack("<I", len(units)) + units + bytes(pool)
 
 
-def write_tables(path: str | os.PathLike = _TABLES_FILE) -> None:
-    """Makes the file that lies in the package.
+def write_tables(path: str | os.PathLike | None = None) -> None:
+    """Makes the file that lies in the package, or another.
 
     Raises:
         RuntimeError: this Python's Unicode is not the pinned one: use Python 3.11.
     """
-    if unicodedata.unidata_version != UNICODE_VERSION:
-        raise RuntimeError(
-            f"The tables are made of Unicode {UNICODE_VERSION}; this Python "
-            f"{sys.version.split()[0]} has {unicodedata.unidata_version}. Use Python 3.11."
-        )
+    check_unicode_version()
     characters = [chr(c) for c in range(sys.maxunicode + 1) if not 0xD800 <= c <= 0xDFFF]
     characters = [c for c in characters if ord(c) not in _HANGUL]
     arrays = {}
@@ -156,7 +151,7 @@ def write_tables(path: str | os.PathLike = _TABLES_FILE) -> None:
         arrays[f"{name}_from"] = np.array([ord(c) for c in changed], np.uint32)
         # No result holds a line feed.
         arrays[f"{name}_to"] = np.frombuffer("\n".join(changed.values()).encode(), np.uint8)
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path or table_path(_TABLES), **arrays)
 
 
 def _strip(text: str) -> str:
@@ -176,15 +171,9 @@ def _preparation(lower_case: bool, strip_accents: bool) -> dict[str, str]:
 
 
 def _shipped(name: str) -> dict[str, str]:
-    if not _TABLES_FILE.is_file():
-        raise FileNotFoundError(
-            f"{_TABLES_FILE} is missing: the installation of keras_bert is incomplete (it was "
-            "packaged without its data files). Install it again."
-        )
-    with np.load(_TABLES_FILE, allow_pickle=False) as tables:
-        characters = map(chr, tables[f"{name}_from"].tolist())
-        texts = tables[f"{name}_to"].tobytes().decode("utf-8").split("\n")
-    return dict(zip(characters, texts, strict=True))
+    characters, texts = read_arrays(_TABLES, f"{name}_from", f"{name}_to")
+    texts = texts.tobytes().decode("utf-8").split("\n")
+    return dict(zip(map(chr, characters.tolist()), texts, strict=True))
 
 
 def _announced(lead: int) -> int:

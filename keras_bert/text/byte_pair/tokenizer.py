@@ -5,11 +5,11 @@
                                                 the rest: bytes as characters --> SentencePiece op
 
 Each different word of a batch is encoded once, and nothing is kept between batches. Why the
-SentencePiece op gives the ids that byte-pair merging gives is said in `byte_pair_model.py`.
+SentencePiece op gives the ids that byte-pair merging gives is said in `model.py`.
 
 **The Unicode version is pinned to 16.0**, the one that Hugging Face's `tokenizers` 0.23 splits
 words by, whatever the version in the op's RE2 or in a server's: the characters that are letters and
-numbers lie in the package (`unicode16.npz`, made by `tests/fixtures/make/byte_pair.py`).
+numbers lie in the package (`tables/unicode16.npz`, made by `tests/fixtures/make/byte_pair.py`).
 
 One known limit. With `normalization="NFC"`, combining marks are put in the order of the Unicode
 version in tf.text (16.0 in 2.20). Hugging Face knows those of Unicode 10 only, so two marks on one
@@ -29,13 +29,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.text import byte_pair_model
+from keras_bert.text.byte_pair import model as byte_pair
 from keras_bert.text.tokenizer import Tokenizer
+from keras_bert.text.unicode_tables import read_arrays
 from keras_bert.text.utf8 import character_class, drop_ill_formed, spans_before_dropping
 
 __all__ = ["BytePairTokenizer", "read_token_ids"]
-
-_CLASSES_FILE = Path(__file__).with_name("unicode16.npz")
 
 
 @keras.saving.register_keras_serializable("keras_bert")
@@ -103,7 +102,7 @@ class BytePairTokenizer(Tokenizer):
         if isinstance(vocabulary, Mapping):
             vocabulary = _in_order(vocabulary)
         if isinstance(merges, str | os.PathLike):
-            merges = byte_pair_model.read_merges(merges)
+            merges = byte_pair.read_merges(merges)
         if normalization not in (None, "NFC"):
             raise ValueError(f'normalization={normalization!r}. Expected "NFC" or None.')
         super().__init__(
@@ -116,7 +115,7 @@ class BytePairTokenizer(Tokenizer):
             model_max_length=model_max_length,
             **kwargs,
         )
-        pairs = byte_pair_model.check_merges(merges)
+        pairs = byte_pair.check_merges(merges)
         self._merges = "\n".join(f"{left} {right}" for left, right in pairs)
         self.add_prefix_space, self.trim_offsets = bool(add_prefix_space), bool(trim_offsets)
         self.normalization = normalization
@@ -182,18 +181,8 @@ class BytePairTokenizer(Tokenizer):
     @functools.cached_property
     def _token_texts(self) -> tf.Tensor:
         with tf.init_scope(), tf.device("CPU:0"):
-            return tf.constant([self._bytes_of(token) for token in self.vocabulary])
-
-    def _bytes_of(self, token: str) -> bytes:
-        if token in self._names:
-            return token.encode("utf-8")
-        return byte_pair_model.token_bytes(token)
-
-    @functools.cached_property
-    def _names(self) -> frozenset[str]:
-        """Tokens that are written as they are, and not in GPT-2's spelling."""
-        special = (self.unk_token, self.cls_token, self.sep_token, self.pad_token, self.mask_token)
-        return frozenset([*special, *(added.content for added in self.added_tokens)])
+            names = self._names
+            return tf.constant([_token_bytes(token, names) for token in self.vocabulary])
 
     def _texts_of(self, ids: tf.RaggedTensor) -> tf.Tensor:
         texts = tf.gather(self._token_texts, ids.values)
@@ -202,7 +191,7 @@ class BytePairTokenizer(Tokenizer):
         return tf.strings.unicode_transcode(joined, "UTF-8", "UTF-8", errors="replace")
 
     def _spelled(self, token: str) -> tuple[str | None, bool]:
-        content = self._bytes_of(token)
+        content = _token_bytes(token, self._names)
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError:
@@ -285,6 +274,11 @@ class BytePairTokenizer(Tokenizer):
         return tf.maximum(starts - text_start, 0), tf.maximum(ends - text_start, 0)
 
 
+def _token_bytes(token: str, names: frozenset[str]) -> bytes:
+    """What a token spells; names are written as they are, and not in GPT-2's spelling."""
+    return token.encode("utf-8") if token in names else byte_pair.token_bytes(token)
+
+
 def read_token_ids(path: str | os.PathLike) -> dict[str, int]:
     """Reads a `vocab.json` (`encoder.json`): one object, tokens and their ids.
 
@@ -328,20 +322,20 @@ class _Model:
     def __init__(self, vocabulary: list[str], merges: list[tuple[str, str]]):
         import tensorflow_text as tf_text
 
-        ranks = byte_pair_model.living_merges(vocabulary, merges)
-        self.absent_bytes = byte_pair_model.absent_bytes(ranks)
-        self.merges = byte_pair_model.merging_model(vocabulary, ranks)
-        pieces = [byte_pair_model.token_bytes(token) for token in vocabulary]
+        ranks = byte_pair.living_merges(vocabulary, merges)
+        self.absent_bytes = byte_pair.absent_bytes(ranks)
+        self.merges = byte_pair.merging_model(vocabulary, ranks)
+        pieces = [byte_pair.token_bytes(token) for token in vocabulary]
         pieces += [bytes([byte]) for byte in self.absent_bytes]
         self.measures = np.array(
             [[len(p), len(p) - len(p.lstrip(b" ")), len(p) - len(p.rstrip(b" "))] for p in pieces],
             np.int32,
         )
-        words = byte_pair_model.whole_words(vocabulary, ranks)
-        no_word = f"{byte_pair_model.NO_WORD}{len(words)}"
+        words = byte_pair.whole_words(vocabulary, ranks)
+        no_word = f"{byte_pair.NO_WORD}{len(words)}"
         longest = max(len(word.encode("utf-8")) for word in words)
         # No token continues another. With a second space, placeholders are not taken for such.
-        continuation = f"{byte_pair_model.NO_WORD} "
+        continuation = f"{byte_pair.NO_WORD} "
         model = tf_text.build_fast_wordpiece_model(
             [*words, no_word], longest, continuation, no_word, True, False
         )
@@ -432,13 +426,7 @@ def _word_patterns() -> tuple[str, str]:
 
     Source: openai/gpt-2 `encoder.py`; the classes are Hugging Face's.
     """
-    if not _CLASSES_FILE.is_file():
-        raise FileNotFoundError(
-            f"{_CLASSES_FILE} is missing: the installation of keras_bert is incomplete (it was "
-            "packaged without its data files). Install it again."
-        )
-    with np.load(_CLASSES_FILE, allow_pickle=False) as classes:
-        letters, numbers = (character_class(classes[name]) for name in ("letters", "numbers"))
+    letters, numbers = map(character_class, read_arrays("unicode16", "letters", "numbers"))
     other = rf"[^{_BLANKS}{letters}{numbers}]"
     word = rf"'(?:[stmd]|re|ve|ll)| ?[{letters}]+| ?[{numbers}]+| ?{other}+|[{_BLANKS}]+"
     return rf"([{_BLANKS}]+)([{_BLANKS}][^{_BLANKS}])", word

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_bert.text import WordPieceTokenizer, normalizer
+from keras_bert.text import WordPieceTokenizer
+from keras_bert.text.wordpiece import normalizer
 from tests.text import fuzz
 from tests.text.conftest import SMALL, VOCABULARIES, read_golden, read_tokens
-from tests.text.reference_wordpiece import ReferenceWordPiece
+from tests.text.wordpiece.reference import ReferenceWordPiece
 
 FUZZ_STRINGS = 20_000
 FUZZ_BATCH = 250
@@ -117,7 +118,7 @@ def character_vocabulary():
 def test_fuzz_with_every_character_known(options):
     tokens = character_vocabulary()
     strings = of_pinned_unicode(fuzz.strings(str(options), 4000, tokens))
-    # Spacing marks in a row: the limit named in wordpiece.py.
+    # Spacing marks in a row: the limit named in the module.
     strings = [s for s in strings if sum(unicodedata.category(c) == "Mc" for c in s) < 2]
     assert_like_reference(
         WordPieceTokenizer(tokens, *options), ReferenceWordPiece(tokens, *options), strings

@@ -25,17 +25,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.text import normalizer
 from keras_bert.text.offsets import original_spans
-from keras_bert.text.python_wordpiece import (
+from keras_bert.text.tokenizer import Tokenizer
+from keras_bert.text.utf8 import character_class, is_well_formed, replace_ill_formed
+from keras_bert.text.vocabulary import read_vocabulary
+from keras_bert.text.wordpiece import normalizer
+from keras_bert.text.wordpiece.in_python import (
     MAX_WORD_BYTES,
     MAX_WORD_CHARACTERS,
     PythonWordPiece,
     WordSplitter,
 )
-from keras_bert.text.tokenizer import Tokenizer
-from keras_bert.text.utf8 import character_class, is_well_formed, replace_ill_formed
-from keras_bert.text.vocabulary import read_vocabulary
 
 __all__ = ["BACKENDS", "UNMATCHABLE", "WordPieceTokenizer", "distinct_tokens"]
 

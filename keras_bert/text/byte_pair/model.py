@@ -22,7 +22,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from keras_bert.text import sentencepiece_model
+from keras_bert.text.sentencepiece import model as sentencepiece
 
 __all__ = [
     "NO_WORD",
@@ -197,7 +197,7 @@ def merging_model(vocabulary: Sequence[str], ranks: Mapping[str, int]) -> bytes:
         A serialized `ModelProto`. Its piece ids are the tokens' ids; bytes that the vocabulary
         lacks have ids behind it.
     """
-    model = sentencepiece_model.model_proto()
+    model = sentencepiece.model_proto()
 
     def add(piece: str, kind: int, score: float = 0.0) -> None:
         model.pieces.add(piece=piece, score=score, type=kind)
@@ -205,15 +205,15 @@ def merging_model(vocabulary: Sequence[str], ranks: Mapping[str, int]) -> bytes:
     for index, token in enumerate(vocabulary):
         if token in ranks:
             text = token_bytes(token).decode("latin-1")
-            add(text, sentencepiece_model.NORMAL, -float(ranks[token]))
+            add(text, sentencepiece.NORMAL, -float(ranks[token]))
         else:
             # Never found in text, which holds no character beyond U+00FF.
-            add(f"\u0100{index}", sentencepiece_model.CONTROL)
+            add(f"\u0100{index}", sentencepiece.CONTROL)
     for byte in absent_bytes(ranks):
-        add(chr(byte), sentencepiece_model.NORMAL)
-    add("\u0100", sentencepiece_model.UNKNOWN)
+        add(chr(byte), sentencepiece.NORMAL)
+    add("\u0100", sentencepiece.UNKNOWN)
     trainer = model.trainer_spec
-    trainer.model_type = sentencepiece_model.BPE
+    trainer.model_type = sentencepiece.BPE
     trainer.vocab_size = len(model.pieces)
     trainer.unk_id, trainer.unk_piece = len(model.pieces) - 1, "\u0100"
     trainer.bos_id = trainer.eos_id = trainer.pad_id = -1

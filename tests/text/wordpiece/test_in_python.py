@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_bert.text import AddedToken, Preprocessor, WordPieceTokenizer, python_wordpiece
+from keras_bert.text import AddedToken, Preprocessor, WordPieceTokenizer
+from keras_bert.text.wordpiece import in_python as in_python_module
 from tests.text import fuzz
 from tests.text.conftest import SMALL, VOCABULARIES, read_golden, read_tokens
-from tests.text.test_wordpiece import character_vocabulary
+from tests.text.wordpiece.test_tokenizer import character_vocabulary
 
 # In all vocabularies together.
 FUZZ_STRINGS = 20_001
@@ -143,7 +144,7 @@ def test_in_tf_data_and_layers(small):
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):
-    monkeypatch.setattr(python_wordpiece, "_MOST_REMEMBERED", 50)
+    monkeypatch.setattr(in_python_module, "_MOST_REMEMBERED", 50)
     python = WordPieceTokenizer(SMALL, backend="python")
     texts = [f"a{number} {'b' * 100}{number}" for number in range(500)]
     python.tokenize(texts)
@@ -189,11 +190,11 @@ def test_without_tensorflow_text(tmp_path):
 
 
 def test_words():
-    splitter = python_wordpiece.WordSplitter(True, True, True)
+    splitter = in_python_module.WordSplitter(True, True, True)
     text = "Où est-il? 我的ΟΔΟΣ\u3000x\u200by \xad"
     found = [splitter.words(chunk) for chunk in splitter.chunks(text)]
     assert found == [["ou"], ["est", "-", "il", "?"], ["我", "的", "οδος", "xy"], []]
-    cased = python_wordpiece.WordSplitter(False, False, False)
+    cased = in_python_module.WordSplitter(False, False, False)
     assert [cased.words(c) for c in cased.chunks("Ü 我的.".encode() + b"\xff")] == [
         ["Ü"],
         ["我的", "."],

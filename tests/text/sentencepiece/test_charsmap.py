@@ -5,9 +5,10 @@ import unicodedata
 import numpy as np
 import pytest
 
-from keras_bert.text import charsmap
-from keras_bert.text.charsmap import albert_charsmap, read_charsmap, write_charsmap
-from keras_bert.text.sentencepiece_model import parse_model
+from keras_bert.text.sentencepiece import charsmap
+from keras_bert.text.sentencepiece.charsmap import albert_charsmap, read_charsmap, write_charsmap
+from keras_bert.text.sentencepiece.model import parse_model
+from keras_bert.text.unicode_tables import table_path
 from tests.text.conftest import FOLDER
 
 
@@ -81,13 +82,10 @@ def test_without_a_map_of_its_own():
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="made of Python 3.11's Unicode")
 def test_shipped_tables_are_those_of_the_rules(tmp_path):
     charsmap.write_tables(tmp_path / "again.npz")
-    with np.load(tmp_path / "again.npz") as again, np.load(charsmap._TABLES_FILE) as shipped:
+    with (
+        np.load(tmp_path / "again.npz") as again,
+        np.load(table_path("compatibility14")) as shipped,
+    ):
         assert sorted(again) == sorted(shipped)
         for name in shipped:
             np.testing.assert_array_equal(again[name], shipped[name])
-
-
-def test_missing_tables_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(charsmap, "_TABLES_FILE", tmp_path / "gone.npz")
-    with pytest.raises(FileNotFoundError, match="installation of keras_bert is incomplete"):
-        charsmap._shipped("lowered")
