@@ -4,15 +4,18 @@ Every row is a process of its own, so that its peak memory is its own too. "grow
 is the time per byte beside that of the row above: 1 is linear. Example:
 
     python benchmarks/tokenizer_limits.py > limits.md
+    python benchmarks/tokenizer_limits.py --cases "files of 1 MB" --megabytes 125 250 500 1000
     python benchmarks/tokenizer_limits.py --backend python --megabytes 1 2 4
 """
 
 import argparse
+import functools
 import json
 import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -36,6 +39,8 @@ CASES = {
     "signs": lambda size: ["." * size],
     "blanks": lambda size: [" " * size],
 }
+# Files that tf.data reads and tokenizes one by one; every other case is one call.
+FILES = "files of 1 MB"
 
 
 def measure(case: str, size: int, spans: bool, backend: str) -> dict:
@@ -47,14 +52,35 @@ def measure(case: str, size: int, spans: bool, backend: str) -> dict:
     tokenizer = WordPieceTokenizer(TOKENS, backend=backend)
     call = tokenizer.tokenize_with_offsets if spans else tokenizer.tokenize
     call(tf.constant(["warm ΑΣ", "a" * 300, b"\xff"]))
-    texts = tf.constant(CASES[case](size))
-    before = _peak()
-    seconds = []
-    for _ in range(2):
-        started = time.perf_counter()
-        call(texts)
-        seconds.append(time.perf_counter() - started)
+    with tempfile.TemporaryDirectory() as folder:
+        if case == FILES:
+            run = reading(call, written(folder, size))
+        else:
+            run = functools.partial(call, tf.constant(CASES[case](size)))
+        before = _peak()
+        seconds = []
+        for _ in range(2):
+            started = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - started)
     return {"seconds": min(seconds), "megabytes": _peak() - before}
+
+
+def written(folder: str, size: int) -> list[str]:
+    """Paths of new files of 1 MB, about `size` bytes together."""
+    paths = [os.path.join(folder, f"{number}.txt") for number in range(round(size / 1e6))]
+    for number, path in enumerate(paths):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"{number} " + WORDS * (1_000_000 // len(WORDS.encode())))
+    return paths
+
+
+def reading(call, paths: list[str]):
+    """A function that takes all files through tf.data."""
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices(paths).map(tf.io.read_file).map(call)
+    return lambda: sum(1 for _ in data)
 
 
 def _peak() -> float:
@@ -71,7 +97,9 @@ def in_a_process(*arguments) -> dict | None:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=float, nargs="+", default=[12.5, 25, 50, 100])
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
+    parser.add_argument(
+        "--cases", metavar="CASE", nargs="+", choices=[*CASES, FILES], default=list(CASES)
+    )
     parser.add_argument("--spans", action="store_true", help="tokenize_with_offsets")
     parser.add_argument("--backend", default="tensorflow", choices=["tensorflow", "python"])
     parser.add_argument("--worker", nargs=4, metavar=("CASE", "BYTES", "SPANS", "BACKEND"))
