@@ -26,6 +26,7 @@ from keras_bert.text.sentencepiece.model import (
 from keras_bert.text.sentencepiece.tokenizer import with_fairseq_ids
 from tests.text import fuzz
 from tests.text.conftest import FOLDER
+from tests.text.litert import ids_in_litert
 
 NAMES = ("albert", "xlmr", "ja")
 BATCH = 250
@@ -361,6 +362,27 @@ def test_saved_model_without_this_package(spieces, tmp_path):
     ids = tf.ragged.constant(wanted[0], tf.int32)
     read = [text.decode() for text in spieces["albert"].detokenize(ids).numpy()]
     assert json.loads(done.stdout) == [*wanted, wanted[0], read]
+
+
+@pytest.mark.parametrize("name", ["albert", "xlmr"])
+def test_in_litert(spieces, name, tmp_path):
+    config = {**spieces[name].get_config(), "guards": False}
+    tokenizer = SentencePieceTokenizer.from_config(config)
+    assert tokenizer.get_config() == config
+    rows = read_rows(name)
+    found = ids_in_litert(tokenizer, [row["s"].encode() for row in rows], tmp_path)
+    assert found == [row["ids"] for row in rows]
+
+
+def test_without_guards_ill_formed_bytes_are_unknown(spieces):
+    tokenizer = SentencePieceTokenizer.from_config(
+        {**spieces["xlmr"].get_config(), "guards": False}
+    )
+    text = b"no \xff\xfe no"
+    with_guards, without = (t.tokenize(text).numpy().tolist() for t in (spieces["xlmr"], tokenizer))
+    assert tokenizer.unk_id in without and tokenizer.unk_id not in with_guards
+    # Offsets, which LiteRT has no op for, are those of the tokenizer with guards.
+    assert tokenizer.tokenize_with_offsets(text)[0].numpy().tolist() == with_guards
 
 
 def test_large_inputs(spieces):

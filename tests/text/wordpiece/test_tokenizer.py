@@ -13,9 +13,10 @@ import pytest
 import tensorflow as tf
 
 from keras_bert.text import WordPieceTokenizer
-from keras_bert.text.wordpiece import normalizer
+from keras_bert.text.unicode_tables import UNICODE_VERSION
 from tests.text import fuzz
 from tests.text.conftest import SMALL, VOCABULARIES, read_golden, read_tokens
+from tests.text.litert import ids_in_litert
 from tests.text.wordpiece.reference import ReferenceWordPiece
 
 FUZZ_STRINGS = 20_000
@@ -40,7 +41,7 @@ def assert_like_reference(tokenizer, reference, strings, batch=FUZZ_BATCH):
 
 def of_pinned_unicode(strings):
     """Leaves out what a Python with a later Unicode than the tables' sees otherwise."""
-    if unicodedata.unidata_version == normalizer.UNICODE_VERSION:
+    if unicodedata.unidata_version == UNICODE_VERSION:
         return strings
     return [
         s for s in strings if all(ord(c) < 0x3000 and unicodedata.category(c) != "Cn" for c in s)
@@ -529,21 +530,8 @@ def test_config_holds_guards(small):
     assert again.guards is False and copy.deepcopy(again).guards is False
 
 
-def test_in_litert(tokenizers, tmp_path):
+def test_in_litert(tmp_path):
     tokenizer = WordPieceTokenizer(read_tokens("uncased"), guards=False)
-
-    class Module(tf.Module):
-        # A ragged tensor as two dense ones: LiteRT has no ragged type.
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-        def ids(self, strings):
-            ids = tokenizer.tokenize(strings)
-            return {"values": ids.values, "row_splits": ids.row_splits}
-
-    module = Module()
-    functions = [module.ids.get_concrete_function()]
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(functions, module)
-    converter.allow_custom_ops = True
-    (tmp_path / "tokenizer.tflite").write_bytes(converter.convert())
     # All but what the guards are for: words that may be of 201 to 800 bytes, and sigmas.
     rows = [
         (text, ids)
@@ -551,31 +539,8 @@ def test_in_litert(tokenizers, tmp_path):
         if "Σ".encode() not in text and max(map(len, text.split()), default=0) <= 200
     ]
     assert len(rows) > 1500
-    (tmp_path / "texts.json").write_text(json.dumps([text.hex() for text, _ in rows]))
-    script = """
-        import json
-        import numpy as np, tensorflow as tf
-        import tensorflow_text as tf_text
-        from tensorflow.lite.python import interpreter
-        model = interpreter.InterpreterWithCustomOps(
-            model_path="tokenizer.tflite",
-            custom_op_registerers=tf_text.tflite_registrar.SELECT_TFTEXT_OPS,
-        )
-        run = model.get_signature_runner()
-        texts = [bytes.fromhex(text) for text in json.load(open("texts.json"))]
-        found = run(strings=np.array(texts, object))
-        splits = found["row_splits"]
-        values = found["values"].tolist()
-        print(json.dumps([values[a:b] for a, b in zip(splits[:-1], splits[1:])]))
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == [ids for _, ids in rows]
+    found = ids_in_litert(tokenizer, [text for text, _ in rows], tmp_path)
+    assert found == [ids for _, ids in rows]
 
 
 def test_large_inputs(small):
