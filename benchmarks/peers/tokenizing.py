@@ -25,7 +25,9 @@ def load(kind: str, threads: int, files: dict, seq_length: int, pin: bool = True
     limit_cores(threads, pin)
     STATE.clear()
     STATE.update(kind=kind, threads=threads, seq_length=seq_length)
-    return MAKERS[kind](files)
+    versions = MAKERS[kind](files)
+    STATE["loaded"] = peak_kib()
+    return versions
 
 
 def examples(texts: list[str]) -> int:
@@ -47,12 +49,11 @@ def tokenize(batch_size: int, what: str = "ids") -> dict:
         import tensorflow as tf
 
         batches = [tf.constant(batch) for batch in batches]
-    before = peak_kib()
     started = time.perf_counter()
     for batch in batches:
         run(batch)
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "examples": len(texts), "peak_mib": (peak_kib() - before) / 1024}
+    return {"seconds": seconds, "examples": len(texts), "peak_mib": grown_mib()}
 
 
 def pipeline(batch_size: int, what: str) -> dict:
@@ -69,12 +70,11 @@ def pipeline(batch_size: int, what: str) -> dict:
         STATE["pipelines"][key] = endless(STATE["graphs"][what], batch_size)
     take = STATE["pipelines"][key]
     texts = len(STATE["texts"])
-    before = peak_kib()
     take(4)  # What was made ready while others were at work.
     started = time.perf_counter()
     take(-(-texts // batch_size))
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "examples": texts, "peak_mib": (peak_kib() - before) / 1024}
+    return {"seconds": seconds, "examples": texts, "peak_mib": grown_mib()}
 
 
 def endless(function, batch_size: int):
@@ -99,6 +99,11 @@ def endless(function, batch_size: int):
 def total_ids() -> int:
     """Ids of all texts: a check that contenders do comparable work."""
     return STATE["count"](STATE["texts"])
+
+
+def grown_mib() -> float:
+    """By how much the most memory has grown since the tokenizer was loaded, MiB."""
+    return (peak_kib() - STATE["loaded"]) / 1024
 
 
 def peak_kib() -> int:

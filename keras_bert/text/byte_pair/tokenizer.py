@@ -1,11 +1,12 @@
 """Byte-level byte-pair encoding (RoBERTa, ModernBERT) inside the TensorFlow graph.
 
-    strings --RE2: mark words--> split --> unique words --look up--> ids of those that are tokens
-                                                |
-                                                the rest: bytes as characters --> SentencePiece op
+    strings --> words --> different words --look up--> ids of those that are tokens
+                                |
+                                the rest: bytes as characters --> SentencePiece op --> ids
 
-Each different word of a batch is encoded once, and nothing is kept between batches. Why the
-SentencePiece op gives the ids that byte-pair merging gives is said in `model.py`.
+Each different word of a batch is encoded once, and nothing is kept between batches. How text is cut
+into words is said in `words.py`, why the SentencePiece op gives the ids that byte-pair merging
+gives in `model.py`.
 
 **The Unicode version is pinned to 16.0**, the one that Hugging Face's `tokenizers` 0.23 splits
 words by, whatever the version in the op's RE2 or in a server's: the characters that are letters and
@@ -30,9 +31,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.text.byte_pair import model as byte_pair
+from keras_bert.text.byte_pair.words import character_table, split_words
 from keras_bert.text.tokenizer import Tokenizer
-from keras_bert.text.unicode_tables import read_arrays
-from keras_bert.text.utf8 import character_class, drop_ill_formed, spans_before_dropping
+from keras_bert.text.utf8 import drop_ill_formed, spans_before_dropping
 
 __all__ = ["BytePairTokenizer", "read_token_ids"]
 
@@ -200,7 +201,9 @@ class BytePairTokenizer(Tokenizer):
 
     def _pieces(self, text: tf.Tensor, plain: tf.Tensor) -> tf.RaggedTensor:
         """Ids of the pieces; bytes that the vocabulary lacks have ids behind it."""
-        words = tf.strings.split(_mark_words(text), sep=_MARK)
+        with tf.init_scope(), tf.device("CPU:0"):
+            table = [tf.constant(part) for part in self._model.characters]
+        words = split_words(text, *table)
         different, place = tf.unique(words.values)
         pieces = tf.cond(plain, lambda: self._look_up(different), lambda: self._merge(different))
         of_words = tf.gather(pieces, place)
@@ -215,10 +218,8 @@ class BytePairTokenizer(Tokenizer):
         lookup = tf_text.FastWordpieceTokenizer(
             model_buffer=self._model.words, token_out_type=tf.int32, no_pretokenization=True
         )
-        tokens = lookup.tokenize(words)
-        # The empty word, which stands between two marks, has no token.
-        found = tokens.to_tensor(default_value=0, shape=[None, 1])[:, 0]
-        others = found == self.vocabulary_size
+        tokens = lookup.tokenize(words)  # one each: no word is empty
+        others = tokens.values == self.vocabulary_size
         pieces = tf.concat([tokens, self._merge(tf.boolean_mask(words, others))], axis=0)
         nth_other = tf.cumsum(tf.cast(others, tf.int32)) - 1
         count = tf.size(words)
@@ -315,6 +316,7 @@ class _Model:
     Attributes:
         merges: the SentencePiece model, bytes.
         words: the automaton that looks words up, a uint8 tensor.
+        characters: what `split_words` has to know of characters, two arrays.
         measures: int32 (pieces, 3): bytes, spaces they start with, spaces they end with.
         absent_bytes: bytes without a token; their piece ids follow the vocabulary's.
     """
@@ -331,6 +333,7 @@ class _Model:
             [[len(p), len(p) - len(p.lstrip(b" ")), len(p) - len(p.rstrip(b" "))] for p in pieces],
             np.int32,
         )
+        self.characters = character_table(byte_pair.token_bytes(token) for token in ranks)
         words = byte_pair.whole_words(vocabulary, ranks)
         no_word = f"{byte_pair.NO_WORD}{len(words)}"
         longest = max(len(word.encode("utf-8")) for word in words)
@@ -399,34 +402,8 @@ def _prefix(text: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.strings.regex_full_match(text, r"(?s)(?: .*)?"), "", " ")
 
 
-def _mark_words(text: tf.Tensor) -> tf.Tensor:
-    # The last of several blanks goes to the word that follows, or stands alone: this is what the
-    # lookahead of GPT-2's pattern is for.
-    last_blank, word = _word_patterns()
-    text = tf.strings.regex_replace(text, last_blank, rb"\1" + _MARK + rb"\2")
-    # Not `(...)` and `\1`: capturing is several times slower.
-    return tf.strings.regex_replace(text, word, rb"\0" + _MARK)
-
-
-# A byte that no UTF-8 holds, and that no pattern matches.
-_MARK = b"\xff"
-
 # --- regular expressions (RE2's syntax) ----------------------------------------------------------
 
 # Those without NUL, at which the trie of the op that looks words up ends, and U+0011, with which it
 # marks nodes of its own: on words with either it would read beyond its memory.
 _PLAIN = r"[\x{1}-\x{10}\x{12}-\x{D7FF}\x{E000}-\x{10FFFF}]"
-# Unicode's White_Space. RE2's \s is ASCII's.
-_BLANKS = r"\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}"
-
-
-@functools.cache
-def _word_patterns() -> tuple[str, str]:
-    """GPT-2's pattern in two, without its lookahead: the last of several blanks, and a word.
-
-    Source: openai/gpt-2 `encoder.py`; the classes are Hugging Face's.
-    """
-    letters, numbers = map(character_class, read_arrays("unicode16", "letters", "numbers"))
-    other = rf"[^{_BLANKS}{letters}{numbers}]"
-    word = rf"'(?:[stmd]|re|ve|ll)| ?[{letters}]+| ?[{numbers}]+| ?{other}+|[{_BLANKS}]+"
-    return rf"([{_BLANKS}]+)([{_BLANKS}][^{_BLANKS}])", word

@@ -1,10 +1,13 @@
 """Random text beside Hugging Face's `tokenizers`: ids, and spans in characters."""
 
+import itertools
+import random
 import unicodedata
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from keras_bert.text.byte_pair.model import token_bytes
 from tests.text import fuzz
 from tests.text.byte_pair.test_tokenizer import MERGES, TOKENS, VARIANTS, WORDS, tokenizers
 
@@ -57,9 +60,38 @@ def compare(tokenizer, reference, texts, spans):
 
 
 def strings(variant, seed, count):
-    texts = fuzz.strings(f"{variant} {seed}", count - count // 2, WORDS)
-    texts += fuzz.split_trouble(f"{variant} {seed}", count // 2, WORDS)
+    seed = f"{variant} {seed}"
+    texts = fuzz.strings(seed, count - 2 * (count // 3), WORDS)
+    texts += fuzz.split_trouble(seed, count // 3, WORDS)
+    texts += joined(seed, count // 3)
     return [*filter(composed_by_all, texts)] if variant == "nfc" else texts
+
+
+def whole(token):
+    """The text of a token, None for a part of a character."""
+    try:
+        return token_bytes(token).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+FOREIGN = [text for text in map(whole, TOKENS) if text and max(text) > "\u07ff"]
+
+
+def joined(seed, count):
+    """Tokens and characters of other scripts in a row, for cuts between characters."""
+    rng = random.Random(seed)
+    ranges = [(0x4E00, 0x9FFF), (0x3040, 0x30FF), (0xAC00, 0xD7A3), (0xFF01, 0xFF60)]
+    # Whole tokens, parts of them, and characters whose last bytes are those of a part.
+    parts = [*FOREIGN, *itertools.chain(*FOREIGN)]
+    for _ in range(count):
+        ends = rng.choice([0x88, 0x91, 0x9A, 0xB6, None])
+        row = rng.choices(parts, k=rng.randint(0, 4))
+        for _ in range(rng.randint(1, 6)):
+            code = rng.randint(*rng.choice(ranges))
+            row.append(chr(code if ends is None else code & ~0x3F | ends & 0x3F))
+        rng.shuffle(row)
+        yield "".join(row)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
