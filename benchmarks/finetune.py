@@ -27,18 +27,19 @@ from workload import drawn, parser, running
 NAMES = {"minilm": "MiniLM-L6", "bert_base": "BERT-base size"}
 KINDS = {"short": "BANKING77 questions", "long": "long texts"}
 
-# (batch size, steps, KerasHub's steps, KerasHub's steps with XLA)
+# Batch size -> (steps, KerasHub's steps, KerasHub's steps with XLA)
 WORK = {
-    ("minilm", "short"): (32, 48, 12, 4),
-    ("minilm", "long"): (8, 40, 12, 4),
-    ("bert_base", "short"): (32, 12, 3, 2),
-    ("bert_base", "long"): (8, 10, 3, 2),
+    ("minilm", "short"): {1: (96, 48, 16), 8: (48, 24, 8), 32: (48, 12, 4)},
+    ("minilm", "long"): {1: (64, 32, 8), 8: (40, 12, 4), 32: (10, 3, 2)},
+    ("bert_base", "short"): {1: (32, 16, 4), 8: (16, 8, 3), 32: (12, 3, 2)},
+    ("bert_base", "long"): {1: (16, 8, 3), 8: (10, 3, 2), 32: (4, 2, 2)},
 }
+BATCHES = (1, 8, 32)
 
 
-def entries(contenders: dict, model: str, kind: str, scale: float) -> dict:
+def entries(contenders: dict, work: tuple, batch: int, scale: float) -> dict:
     """What is measured: name -> call."""
-    batch, steps, kerashub, kerashub_xla = WORK[model, kind]
+    steps, kerashub, kerashub_xla = work
     steps = max(2, round(steps * scale))
 
     def one(name, **how):
@@ -56,18 +57,20 @@ def entries(contenders: dict, model: str, kind: str, scale: float) -> dict:
     return result
 
 
-def measure_cell(model: str, kind: str, threads: int, records: Records, arguments) -> None:
+def measure_cell(
+    model: str, kind: str, threads: int, batch: int, records: Records, arguments
+) -> None:
     """Measures a model on texts with a number of threads, unless that was done."""
-    batch, steps, *_ = WORK[model, kind]
+    work = WORK[model, kind][batch]
     cell = {"model": model, "texts": kind, "threads": threads, "batch": batch}
     cell |= {"scale": arguments.scale}
     if records.has(cell):
         return
     names = ["keras_bert", *arguments.peers]
-    count = batch * max(2, round(steps * arguments.scale))
+    count = batch * max(2, round(work[0] * arguments.scale))
     texts, targets = drawn(kind, count, arguments)
     with running(names, model, threads, texts, targets, arguments) as (found, versions, lengths):
-        calls = entries(found, model, kind, arguments.scale)
+        calls = entries(found, work, batch, arguments.scale)
         records.add(
             cell,
             results=interleaved(calls, arguments.rounds, arguments.seconds),
@@ -94,10 +97,37 @@ def table(record: dict) -> str:
     return "\n".join(lines)
 
 
+def order(record: dict) -> tuple:
+    """Where a record stands in the report."""
+    cell = record["cell"]
+    names = list(NAMES).index(cell["model"]), list(KINDS).index(cell["texts"])
+    return *names, cell["threads"], cell["batch"]
+
+
+def summary(records: Records) -> str:
+    """Markdown: a row per cell."""
+    peers = ["PyTorch, grouped by length", "PyTorch", "KerasHub", "KerasHub XLA"]
+    lines = [
+        "| model | texts | threads | batch | keras_bert, texts/s "
+        + "".join(f"| × {peer} " for peer in peers)
+        + "|",
+        "|---" * (5 + len(peers)) + "|",
+    ]
+    for record in sorted(records.all.values(), key=order):
+        results, cell = record["results"], record["cell"]
+        ours = results["keras_bert"]
+        ratios = [f"{times_ours(ours, results[p]):.2f}" if p in results else "" for p in peers]
+        lines.append(
+            f"| {NAMES[cell['model']]} | {KINDS[cell['texts']]} | {cell['threads']} "
+            f"| {cell['batch']} | {rates(ours)[0]:.1f} | {' | '.join(ratios)} |"
+        )
+    return "\n".join(lines)
+
+
 def report(records: Records) -> str:
     """All tables of the kept results."""
-    parts = [records.heading()]
-    for record in records.all.values():
+    parts = [records.heading(), "### In short", summary(records)]
+    for record in sorted(records.all.values(), key=order):
         cell = record["cell"]
         fixed = record["versions"].get("KerasHub")
         parts.append(
@@ -113,12 +143,15 @@ def report(records: Records) -> str:
 
 def main(argv=None) -> int:
     peers = ["PyTorch", "KerasHub", "KerasHub XLA"]
-    arguments = parser(__doc__, ["minilm"], peers).parse_args(argv)
+    found = parser(__doc__, ["minilm"], peers)
+    found.add_argument("--batches", nargs="*", type=int, choices=BATCHES, default=[8, 32])
+    arguments = found.parse_args(argv)
     records = Records(arguments.runs)
     for model in arguments.models:
         for kind in arguments.texts:
             for threads in arguments.threads:
-                measure_cell(model, kind, threads, records, arguments)
+                for batch in arguments.batches:
+                    measure_cell(model, kind, threads, batch, records, arguments)
     print(report(records))
     return 0
 

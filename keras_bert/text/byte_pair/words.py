@@ -107,17 +107,18 @@ def split_words(text: tf.Tensor, pages: tf.Tensor, numbers: tf.Tensor) -> tf.Rag
     place = tf.bitwise.left_shift(page, 8) + tf.bitwise.bitwise_and(codes, _PAGE - 1)
     known = tf.gather(tf.reshape(pages, [-1]), place)
     begins = _word_begins(codes, places == 0, known)
-    # The words' first characters, and of each string the number of its first word.
+    # The words' first and last characters, and of each string the number of its first word.
     first = tf.where(begins)[:, 0]
+    last = tf.concat([first, tf.size(codes, tf.int64)[tf.newaxis]], 0)[1:] - 1
     before = tf.cumsum(tf.cast(tf.concat([[False], begins], 0), tf.int64))
     splits = tf.gather(before, characters.row_splits)
-    starts = tf.RaggedTensor.from_row_splits(
-        tf.cast(tf.gather(places, first), tf.int32), splits, validate=False
+    # UTF-8 takes a byte more from each of these on.
+    ends = tf.gather(places, last) + 1
+    ends += tf.searchsorted([0x80, 0x800, 0x10000], tf.gather(codes, last), "right", tf.int64)
+    starts, ends = (
+        tf.RaggedTensor.from_row_splits(tf.cast(place, tf.int32), splits, validate=False)
+        for place in (tf.gather(places, first), ends)
     )
-    # A word ends where the next one begins, or its string ends.
-    next_start = tf.concat([starts.values[1:], tf.zeros_like(starts.values[:1])], 0)
-    lengths = tf.gather(tf.strings.length(text), starts.value_rowids())
-    ends = starts.with_values(tf.where(next_start > 0, next_start, lengths))
     return tf_text.ByteSplitter().split_by_offsets(text, starts, ends)
 
 
@@ -132,11 +133,7 @@ def _word_begins(codes: tf.Tensor, opens: tf.Tensor, known: tf.Tensor) -> tf.Ten
     begins = opens | ((kind != previous) & ~after_space)
     begins |= blank & after_blank & word_follows
     apostrophes = tf.where(begins & (codes == ord("'")))[:, 0]
-    begins = tf.cond(
-        tf.size(apostrophes) > 0,
-        lambda: _with_contractions(begins, codes, opens, apostrophes),
-        lambda: begins,
-    )
+    begins = _with_contractions(begins, codes, opens, apostrophes)
     cuts = tf.bitwise.bitwise_and(known, np.uint8(_CUT)) > 0
     return begins | tf.concat([tf.zeros_like(cuts[:1]), cuts[:-1]], 0)
 
