@@ -9,8 +9,8 @@ into words is said in `words.py`, why the SentencePiece op gives the ids that by
 gives in `model.py`.
 
 **The Unicode version is pinned to 16.0**, the one that Hugging Face's `tokenizers` 0.23 splits
-words by, whatever the version in the op's RE2 or in a server's: the characters that are letters and
-numbers lie in the package (`tables/unicode16.npz`, made by `tests/fixtures/make/byte_pair.py`).
+words by, whatever the version of the machine: the characters that are letters and numbers lie in
+the package (`tables/unicode16.npz`, made by `tests/fixtures/make/byte_pair.py`).
 
 One known limit. With `normalization="NFC"`, combining marks are put in the order of the Unicode
 version in tf.text (16.0 in 2.20). Hugging Face knows those of Unicode 10 only, so two marks on one
@@ -402,8 +402,6 @@ def _prefix(text: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.strings.regex_full_match(text, r"(?s)(?: .*)?"), "", " ")
 
 
-# --- regular expressions (RE2's syntax) ----------------------------------------------------------
-
-# Those without NUL, at which the trie of the op that looks words up ends, and U+0011, with which it
-# marks nodes of its own: on words with either it would read beyond its memory.
+# In RE2's syntax: characters without NUL, at which the trie of the op that looks words up ends, and
+# U+0011, with which it marks nodes of its own: on words with either it would read foreign memory.
 _PLAIN = r"[\x{1}-\x{10}\x{12}-\x{D7FF}\x{E000}-\x{10FFFF}]"
