@@ -201,9 +201,7 @@ class BytePairTokenizer(Tokenizer):
 
     def _pieces(self, text: tf.Tensor, plain: tf.Tensor) -> tf.RaggedTensor:
         """Ids of the pieces; bytes that the vocabulary lacks have ids behind it."""
-        with tf.init_scope(), tf.device("CPU:0"):
-            table = [tf.constant(part) for part in self._model.characters]
-        words = split_words(text, *table)
+        words = split_words(text, *self._model.characters)
         different, place = tf.unique(words.values)
         pieces = tf.cond(plain, lambda: self._look_up(different), lambda: self._merge(different))
         of_words = tf.gather(pieces, place)
@@ -242,9 +240,8 @@ class BytePairTokenizer(Tokenizer):
         self, pieces: tf.RaggedTensor, prefix: tf.Tensor, text: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Starts and ends of pieces of `prefix + text` in the bytes of `text`'s rows."""
-        with tf.init_scope(), tf.device("CPU:0"):
-            measures = tf.constant(self._model.measures)
-        length, leading, trailing = tf.unstack(tf.gather(measures, pieces.values), axis=1)
+        of_pieces = tf.gather(self._model.measures, pieces.values)
+        length, leading, trailing = tf.unstack(of_pieces, axis=1)
         ends = tf.cumsum(length)  # in the bytes of all rows
         starts = ends - length
         rows = pieces.value_rowids()
@@ -316,8 +313,8 @@ class _Model:
     Attributes:
         merges: the SentencePiece model, bytes.
         words: the automaton that looks words up, a uint8 tensor.
-        characters: what `split_words` has to know of characters, two arrays.
-        measures: int32 (pieces, 3): bytes, spaces they start with, spaces they end with.
+        characters: what `split_words` has to know of characters, two uint8 tensors.
+        measures: int32 tensor (pieces, 3): bytes, spaces they start with, spaces they end with.
         absent_bytes: bytes without a token; their piece ids follow the vocabulary's.
     """
 
@@ -329,11 +326,10 @@ class _Model:
         self.merges = byte_pair.merging_model(vocabulary, ranks)
         pieces = [byte_pair.token_bytes(token) for token in vocabulary]
         pieces += [bytes([byte]) for byte in self.absent_bytes]
-        self.measures = np.array(
-            [[len(p), len(p) - len(p.lstrip(b" ")), len(p) - len(p.rstrip(b" "))] for p in pieces],
-            np.int32,
-        )
-        self.characters = character_table(byte_pair.token_bytes(token) for token in ranks)
+        measures = [
+            [len(p), len(p) - len(p.lstrip(b" ")), len(p) - len(p.rstrip(b" "))] for p in pieces
+        ]
+        table = character_table(byte_pair.token_bytes(token) for token in ranks)
         words = byte_pair.whole_words(vocabulary, ranks)
         no_word = f"{byte_pair.NO_WORD}{len(words)}"
         longest = max(len(word.encode("utf-8")) for word in words)
@@ -344,6 +340,8 @@ class _Model:
         )
         with tf.init_scope(), tf.device("CPU:0"):
             self.words = tf.constant(np.frombuffer(model, np.uint8))
+            self.characters = [tf.constant(part) for part in table]
+            self.measures = tf.constant(np.array(measures, np.int32))
 
 
 @functools.lru_cache(maxsize=4)

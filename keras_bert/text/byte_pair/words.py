@@ -34,7 +34,7 @@ _CUT = 4  # a bit: a word may always end behind this character
 _BLANKS = (*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B))
 _BLANKS += (0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
 
-_PAGE = 256
+_PAGE_BITS = 8
 
 
 def character_table(tokens: Iterable[bytes]) -> tuple[np.ndarray, np.ndarray]:
@@ -52,17 +52,13 @@ def character_table(tokens: Iterable[bytes]) -> tuple[np.ndarray, np.ndarray]:
     codes = np.arange(first, last + 1)
     cut = np.ones(len(codes), bool)
     cut[0xD800 - first : 0xE000 - first] = False
+    encoded = [codes >> 12 | 0xE0, codes >> 6 & 0x3F | 0x80, codes & 0x3F | 0x80]
     for end in _ends_inside(tokens):
-        # The last bytes of the character before the one that a token goes on to.
-        of_last, of_second = codes & 0x3F | 0x80, codes >> 6 & 0x3F | 0x80
-        same = of_last == end[-1]
-        if len(end) > 1:
-            same &= of_second == end[-2]
-        if len(end) > 2:
-            same &= codes >> 12 | 0xE0 == end[-3]
-        cut &= ~same
+        # Characters whose last bytes these are.
+        pairs = zip(reversed(encoded), reversed(end), strict=False)
+        cut &= ~np.logical_and.reduce([bytes_ == byte for bytes_, byte in pairs])
     table[first : last + 1] |= np.where(cut, np.uint8(_CUT), np.uint8(0))
-    pages, numbers = np.unique(table.reshape(-1, _PAGE), axis=0, return_inverse=True)
+    pages, numbers = np.unique(table.reshape(-1, 1 << _PAGE_BITS), axis=0, return_inverse=True)
     assert len(pages) <= 256
     return pages, numbers.reshape(-1).astype(np.uint8)
 
@@ -71,7 +67,8 @@ def _ends_inside(tokens: Iterable[bytes]) -> set[bytes]:
     """Up to three bytes before each place where a token goes on to another character."""
     ends = set()
     for token in tokens:
-        for place in range(1, len(token)):
+        # Behind an ASCII character no cut is made, whatever goes on there.
+        for place in range(1, 0 if token.isascii() else len(token)):
             if token[place] & 0xC0 != 0x80 and token[place - 1] & 0xC0 == 0x80:
                 ends.add(token[max(0, place - 3) : place])
     return ends
@@ -103,8 +100,9 @@ def split_words(text: tf.Tensor, pages: tf.Tensor, numbers: tf.Tensor) -> tf.Rag
 
     characters, offsets = tf.strings.unicode_decode_with_offsets(text, "UTF-8")
     codes, places = characters.values, offsets.values
-    page = tf.cast(tf.gather(numbers, tf.bitwise.right_shift(codes, 8)), tf.int32)
-    place = tf.bitwise.left_shift(page, 8) + tf.bitwise.bitwise_and(codes, _PAGE - 1)
+    page = tf.cast(tf.gather(numbers, tf.bitwise.right_shift(codes, _PAGE_BITS)), tf.int32)
+    in_page = tf.bitwise.bitwise_and(codes, (1 << _PAGE_BITS) - 1)
+    place = tf.bitwise.left_shift(page, _PAGE_BITS) + in_page
     known = tf.gather(tf.reshape(pages, [-1]), place)
     begins = _word_begins(codes, places == 0, known)
     # The words' first and last characters, and of each string the number of its first word.
