@@ -58,9 +58,13 @@ def character_table(tokens: Iterable[bytes]) -> tuple[np.ndarray, np.ndarray]:
         pairs = zip(reversed(encoded), reversed(end), strict=False)
         cut &= ~np.logical_and.reduce([bytes_ == byte for bytes_, byte in pairs])
     table[first : last + 1] |= np.where(cut, np.uint8(_CUT), np.uint8(0))
-    pages, numbers = np.unique(table.reshape(-1, 1 << _PAGE_BITS), axis=0, return_inverse=True)
-    assert len(pages) <= 256
-    return pages, numbers.reshape(-1).astype(np.uint8)
+    # Equal pages are kept once.
+    distinct: dict[bytes, int] = {}
+    rows = table.reshape(-1, 1 << _PAGE_BITS)
+    numbers = [distinct.setdefault(row.tobytes(), len(distinct)) for row in rows]
+    assert len(distinct) <= 256
+    pages = np.frombuffer(b"".join(distinct), np.uint8).reshape(len(distinct), -1)
+    return pages, np.array(numbers, np.uint8)
 
 
 def _ends_inside(tokens: Iterable[bytes]) -> set[bytes]:
