@@ -21,6 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_bert.text.unicode_tables import WHITE_SPACE
+from keras_bert.text.utf8 import NEVER_IN_UTF8, character_class
+
 __all__ = ["AddedToken", "Parts", "TokenSearch", "as_added_tokens"]
 
 
@@ -210,9 +213,9 @@ class TokenSearch:
 
 
 # A byte that is in no well-formed text, and what stands for it where a text has it all the same.
-_MARK, _INSTEAD = b"\xff", b"\xfe"
+_MARK, _INSTEAD = NEVER_IN_UTF8, b"\xfe"
 # Rust's \s and \w, whose \w has Unicode's letters, marks, digits and connectors (RE2's are ASCII).
-_BLANK = r"[\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]"
+_BLANK = f"[{character_class(zip(WHITE_SPACE, WHITE_SPACE, strict=True))}]"
 _WORD = (
     r"[\pL\pM\p{Nd}\p{Nl}\p{Pc}\x{200C}\x{200D}\x{24B6}-\x{24E9}"
     r"\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}]"

@@ -5,18 +5,19 @@ Everything here is plain TensorFlow on whole batches, so that spans can be had i
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
 
-from keras_bert.text.utf8 import NEVER_IN_UTF8, is_well_formed, replace_ill_formed
+from keras_bert.text.utf8 import (
+    ANNOUNCED_BYTES,
+    NEVER_IN_UTF8,
+    is_well_formed,
+    replace_ill_formed,
+)
 
 __all__ = ["ENDS", "UNITS", "in_characters", "original_spans"]
 
 UNITS = ("bytes", "characters")
 ENDS = ("tight", "loose")
-
-# How many bytes a character has whose first byte is this one.
-_ANNOUNCED_BYTES = np.array([1] * 0xC0 + [2] * 0x20 + [3] * 0x10 + [4] * 0x10, np.int32)
 
 
 def original_spans(
@@ -67,7 +68,7 @@ def original_spans(
     else:
         all_bytes = tf.io.decode_raw(tf.strings.reduce_join(strings), tf.uint8)
         lead = tf.cast(tf.gather(all_bytes, last_byte), tf.int32)
-        end = tf.cast(last, tf.int32) + tf.gather(tf.constant(_ANNOUNCED_BYTES), lead)
+        end = tf.cast(last, tf.int32) + tf.gather(tf.constant(ANNOUNCED_BYTES), lead)
     return starts.with_values(tf.cast(first, tf.int32)), ends.with_values(end)
 
 

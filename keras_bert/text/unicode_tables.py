@@ -13,9 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["UNICODE_VERSION", "check_unicode_version", "read_arrays", "table_path"]
+__all__ = ["UNICODE_VERSION", "WHITE_SPACE", "check_unicode_version", "read_arrays", "table_path"]
 
 UNICODE_VERSION = "14.0.0"
+
+# The code points that are Unicode's White_Space, in every version since 6.3.
+WHITE_SPACE = (*range(0x9, 0xE), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B))
+WHITE_SPACE += (0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
 
 _FOLDER = Path(__file__).with_name("tables")
 

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 __all__ = [
+    "ANNOUNCED_BYTES",
     "CHARACTER",
     "NEVER_IN_UTF8",
+    "byte_counts",
     "character_class",
     "drop_ill_formed",
     "is_well_formed",
@@ -27,6 +29,9 @@ CHARACTER = r"[\x{0}-\x{D7FF}\x{E000}-\x{10FFFF}]"
 # A byte that UTF-8 has no use for.
 NEVER_IN_UTF8 = b"\xff"
 
+# How many bytes a character has whose first byte is this one; 1 for bytes that begin none.
+ANNOUNCED_BYTES = (1,) * 0xC0 + (2,) * 0x20 + (3,) * 0x10 + (4,) * 0x10
+
 
 def character_class(ranges: Iterable[tuple[int, int]]) -> str:
     """Ranges of code points (both ends included) as what stands in the brackets of a class.
@@ -36,6 +41,12 @@ def character_class(ranges: Iterable[tuple[int, int]]) -> str:
         '\\\\x{41}-\\\\x{5A}\\\\x{3A3}-\\\\x{3A3}'
     """
     return "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in ranges)
+
+
+def byte_counts(codes: tf.Tensor) -> tf.Tensor:
+    """How many bytes UTF-8 takes for each code point: int32, as shaped as `codes` (int32)."""
+    # The first code points that take two, three and four bytes.
+    return 1 + tf.searchsorted((0x80, 0x800, 0x10000), codes, side="right")
 
 
 def is_well_formed(strings: tf.Tensor) -> tf.Tensor:

@@ -22,17 +22,14 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.text.unicode_tables import read_arrays
+from keras_bert.text.unicode_tables import WHITE_SPACE, read_arrays
+from keras_bert.text.utf8 import byte_counts
 
 __all__ = ["character_table", "split_words"]
 
 _LETTER, _NUMBER, _BLANK = 1, 2, 3  # 0: any other
 _KIND = 3  # the bits of the kind
 _CUT = 4  # a bit: a word may always end behind this character
-
-# Unicode's White_Space.
-_BLANKS = (*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B))
-_BLANKS += (0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
 
 _PAGE_BITS = 8
 
@@ -85,7 +82,7 @@ def _kinds() -> np.ndarray:
     for kind, ranges in ((_LETTER, letters), (_NUMBER, numbers)):
         for first, last in ranges:
             table[first : last + 1] = kind
-    table[list(_BLANKS)] = _BLANK
+    table[list(WHITE_SPACE)] = _BLANK
     return table
 
 
@@ -114,12 +111,10 @@ def split_words(text: tf.Tensor, pages: tf.Tensor, numbers: tf.Tensor) -> tf.Rag
     last = tf.concat([first, tf.size(codes, tf.int64)[tf.newaxis]], 0)[1:] - 1
     before = tf.cumsum(tf.cast(tf.concat([[False], begins], 0), tf.int64))
     splits = tf.gather(before, characters.row_splits)
-    # UTF-8 takes a byte more from each of these on.
-    ends = tf.gather(places, last) + 1
-    ends += tf.searchsorted([0x80, 0x800, 0x10000], tf.gather(codes, last), "right", tf.int64)
+    starts, last_starts = (tf.cast(tf.gather(places, at), tf.int32) for at in (first, last))
+    ends = last_starts + byte_counts(tf.gather(codes, last))
     starts, ends = (
-        tf.RaggedTensor.from_row_splits(tf.cast(place, tf.int32), splits, validate=False)
-        for place in (tf.gather(places, first), ends)
+        tf.RaggedTensor.from_row_splits(place, splits, validate=False) for place in (starts, ends)
     )
     return tf_text.ByteSplitter().split_by_offsets(text, starts, ends)
 

@@ -29,17 +29,18 @@ from keras_bert.text.double_array import (
     close_to_zero_bytes,
     double_array_items,
 )
-from keras_bert.text.unicode_tables import check_unicode_version, read_arrays, table_path
+from keras_bert.text.unicode_tables import (
+    WHITE_SPACE,
+    check_unicode_version,
+    read_arrays,
+    table_path,
+)
+from keras_bert.text.utf8 import ANNOUNCED_BYTES
 
 __all__ = ["albert_charsmap", "deleted_characters", "read_charsmap", "write_charsmap"]
 __all__ += ["write_tables"]
 
 _TABLES = "compatibility14"
-
-# Unicode's White_Space, at which Hugging Face's ALBERT splits words.
-_WHITE_SPACE = "\t\n\x0b\x0c\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
-    map(chr, range(0x2000, 0x200B))
-)
 
 # Hangul syllables, of two or three letters each: decomposed by rule, so the table need not.
 _HANGUL = range(0xAC00, 0xD7A4)
@@ -76,14 +77,15 @@ def albert_charsmap(
             return own[text]
         return "".join(own.get(c, c) for c in text).translate(_TO_BLANK)
 
-    changed = [*prepared, *own, *_WHITE_SPACE]
+    changed = [*prepared, *own, *map(chr, WHITE_SPACE)]
     table = {key: normalized(key) for key in changed}
     if straight_quotes:
         table["``"] = table["''"] = '"'
     return write_charsmap({key: text for key, text in table.items() if key != text})
 
 
-_TO_BLANK = {ord(c): " " for c in _WHITE_SPACE}
+# Hugging Face's ALBERT splits words at all of these.
+_TO_BLANK = dict.fromkeys(WHITE_SPACE, " ")
 
 
 @functools.lru_cache(maxsize=4)
@@ -115,10 +117,13 @@ def read_charsmap(charsmap: bytes, single: bool = False) -> dict[str, str]:
             "Get the model again."
         )
     units, pool = np.frombuffer(charsmap, "<u4", size // 4, 4), charsmap[4 + size :]
-    is_character = (lambda key: len(key) == _announced(key[0])) if single else (lambda key: False)
+
+    def ends(key: bytes) -> bool:
+        return single and len(key) == ANNOUNCED_BYTES[key[0]]
+
     return {
         key.decode("utf-8"): pool[start : pool.index(b"\0", start)].decode("utf-8")
-        for key, start in double_array_items(units, ends=is_character)
+        for key, start in double_array_items(units, ends=ends)
     }
 
 
@@ -174,8 +179,3 @@ def _shipped(name: str) -> dict[str, str]:
     characters, texts = read_arrays(_TABLES, f"{name}_from", f"{name}_to")
     texts = texts.tobytes().decode("utf-8").split("\n")
     return dict(zip(map(chr, characters.tolist()), texts, strict=True))
-
-
-def _announced(lead: int) -> int:
-    """Bytes of the character that begins with this byte."""
-    return 1 if lead < 0xC0 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4

@@ -59,7 +59,12 @@ from keras_bert.text.sentencepiece.model import (
     read_model,
 )
 from keras_bert.text.tokenizer import Tokenizer
-from keras_bert.text.utf8 import drop_ill_formed, is_well_formed, spans_before_dropping
+from keras_bert.text.utf8 import (
+    byte_counts,
+    drop_ill_formed,
+    is_well_formed,
+    spans_before_dropping,
+)
 
 __all__ = ["SentencePieceTokenizer", "with_fairseq_ids"]
 
@@ -301,8 +306,7 @@ class SentencePieceTokenizer(Tokenizer):
         """Where the characters of the text end: those that normalisation keeps, and all."""
         codes, offsets = tf.strings.unicode_decode_with_offsets(text, "UTF-8")
         codes, rows = codes.values, offsets.value_rowids()
-        ends = tf.cast(offsets.values, tf.int32) + tf.gather(row_base, rows) + 1
-        ends += tf.searchsorted(_FIRST_OF_LENGTH, codes, side="right")
+        ends = tf.cast(offsets.values, tf.int32) + tf.gather(row_base, rows) + byte_counts(codes)
         deleted = self._ops.deleted
         place = tf.minimum(tf.searchsorted(deleted, codes), len(deleted) - 1)
         return tf.boolean_mask(ends, tf.gather(deleted, place) != codes), ends
@@ -559,9 +563,6 @@ def _well_formed(strings: tf.Tensor, are_so: tf.Tensor) -> tf.Tensor:
 
 
 # --- searching -----------------------------------------------------------------------------------
-
-# The first code points that take two, three and four bytes.
-_FIRST_OF_LENGTH = (0x80, 0x800, 0x10000)
 
 
 def _first_above(values: tf.Tensor, limits: tf.Tensor) -> tf.Tensor:

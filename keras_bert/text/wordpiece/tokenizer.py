@@ -27,7 +27,12 @@ import tensorflow as tf
 
 from keras_bert.text.offsets import original_spans
 from keras_bert.text.tokenizer import Tokenizer
-from keras_bert.text.utf8 import character_class, is_well_formed, replace_ill_formed
+from keras_bert.text.utf8 import (
+    byte_counts,
+    character_class,
+    is_well_formed,
+    replace_ill_formed,
+)
 from keras_bert.text.vocabulary import read_vocabulary
 from keras_bert.text.wordpiece import normalizer
 from keras_bert.text.wordpiece.in_python import (
@@ -372,15 +377,10 @@ def _spoil_long_words(text: tf.Tensor, chinese_words: bool) -> tf.Tensor:
     place_in_run = tf.range(tf.size(codes)) - tf.gather(
         tf.cast(tf.where(opens_run)[:, 0], tf.int32), run
     )
-    bytes_less_one = tf.searchsorted(_FIRST_OF_LENGTH, codes, side="right")
     spoiled = tf.where(
-        place_in_run < MAX_WORD_CHARACTERS, codes, tf.gather(UNMATCHABLE, bytes_less_one)
+        place_in_run < MAX_WORD_CHARACTERS, codes, tf.gather(UNMATCHABLE, byte_counts(codes) - 1)
     )
     return tf.strings.unicode_encode(characters.with_values(spoiled), "UTF-8")
-
-
-# The first code points that take two, three and four bytes.
-_FIRST_OF_LENGTH = (0x80, 0x800, 0x10000)
 
 
 def _splits_words(codes: tf.Tensor, chinese_words: bool) -> tf.Tensor:
