@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from keras_bert.text.wordpiece.in_python import MAX_WORD_CHARACTERS, PythonWordPiece, WordSplitter
-from keras_bert.text.wordpiece.tokenizer import UNMATCHABLE
+from keras_bert.text.wordpiece.normalizer import UNMATCHABLE
 
 __all__ = ["SPECIAL_TOKENS", "Coverage", "Progress", "count_words", "coverage", "learn"]
 __all__ += ["learn_vocabulary", "require_trainer"]
@@ -120,7 +120,7 @@ def count_words(
     for chunk, count in chunks.items():
         for word in splitter.words(chunk):
             counts[word] += count
-    never = set(map(chr, UNMATCHABLE))
+    never = set(UNMATCHABLE)
     for word in list(counts):
         if len(word) > MAX_WORD_CHARACTERS or not never.isdisjoint(word):
             del counts[word]

@@ -128,10 +128,10 @@ class PythonWordPiece:
         vocabulary: Sequence[str],
         unk_id: int,
         splitter: WordSplitter,
-        unmatchable: Iterable[int] = (),
+        unmatchable: Iterable[str] = normalizer.UNMATCHABLE,
         guards: bool = True,
     ):
-        never = set(map(chr, unmatchable))
+        never = set(unmatchable)
         self._opening, self._continuing = {}, {}
         for index, token in enumerate(vocabulary):
             if token and never.isdisjoint(token):
@@ -254,7 +254,7 @@ def _byte_places(text: str) -> Sequence[int]:
 
 @functools.lru_cache(maxsize=4)
 def _table(lower_case: bool, strip_accents: bool) -> dict[str, str]:
-    table = normalizer.read_table(normalizer.normalizer_model(lower_case, strip_accents))
+    table = normalizer.normalization(lower_case, strip_accents)
     first, last = _ILL_FORMED
     return {chr(c): text for c, text in table.items()} | dict.fromkeys(
         map(chr, range(first, last + 1)), ""

@@ -5,15 +5,16 @@ tf.text's own tables are not BERT's: they fold compatibility forms (`，` to `,`
 the model was trained on. The op itself only follows a table from code points to strings, and takes
 one from outside. This module makes the table that says what google-research/bert's BasicTokenizer
 does (`tokenization.py`): clean the text, set Chinese characters and punctuation apart, lower-case,
-decompose (NFD) and drop accents (category Mn). What no table can say (a final capital sigma, words
-of more than 200 characters) is in `tokenizer.py`.
+decompose (NFD) and drop accents (category Mn). What no table can say (which lower-case letter a
+capital sigma has, that words of more than 200 characters are unknown) is in `tokenizer.py`.
 
 **The Unicode version is pinned to 14.0**, the one of Python 3.11, the oldest Python this package
 runs on: the reference asks Python's `unicodedata`, so its ids depend on the Python that runs it,
 and ours must not, or a model would read text differently wherever it is served. Hence finished
 tables lie in the package (`tables/unicode14.npz`, made by `write_tables` under Python 3.11, a few
 dozen kilobytes; a test makes them again and compares) and nothing is built, cached or written on
-a user's machine. Only tables for `tokenize_chinese_chars=False` are derived when asked for.
+a user's machine. Only tables that few ask for are derived from these: for
+`tokenize_chinese_chars=False`, and without marks for capital sigmas.
 """
 
 from __future__ import annotations
@@ -32,10 +33,13 @@ from keras_bert.text.unicode_tables import check_unicode_version, read_arrays, t
 __all__ = [
     "CHINESE_RANGES",
     "SIGMA",
+    "SIGMA_MARK",
     "STAND_IN",
+    "UNMATCHABLE",
     "apart",
     "chinese_stand_ins",
     "make_table",
+    "normalization",
     "normalizer_model",
     "read_table",
     "sigma_context",
@@ -57,6 +61,12 @@ CHINESE_RANGES = (
 STAND_IN = "\ufdd0"
 
 SIGMA = "\u03a3"
+# Another one. As a word it stands for a capital sigma that nobody has looked at yet: whether it is
+# final is for its neighbours to say, and a table knows none.
+SIGMA_MARK = "\ufdd1"
+
+# Tokens with one of these are never found in a text.
+UNMATCHABLE = (STAND_IN, SIGMA_MARK)
 
 # Punctuation that entered Unicode after 14.0. The reference (and we) see an unassigned character
 # there, part of a word, unknown to every vocabulary; the ICU inside tf.text 2.20 (Unicode 16) would
@@ -78,7 +88,10 @@ _LENGTH_BITS = 6
 
 
 def normalizer_model(
-    lower_case: bool = True, strip_accents: bool | None = None, tokenize_chinese_chars: bool = True
+    lower_case: bool = True,
+    strip_accents: bool | None = None,
+    tokenize_chinese_chars: bool = True,
+    mark_sigmas: bool = False,
 ) -> np.ndarray:
     """The `model_buffer` for `tf_text.FastBertNormalizer`.
 
@@ -88,22 +101,42 @@ def normalizer_model(
         tokenize_chinese_chars: Chinese characters are words of their own. tf.text's word splitter
             always sets them apart, so where they must not be, the table writes private-use
             characters instead (`chinese_stand_ins`), and the vocabulary has to do the same.
+        mark_sigmas: where text is lower-cased, make of each capital sigma the word `SIGMA_MARK`
+            and not `σ`, so that ids show that one was there.
 
     Returns:
         A read-only uint8 array, the flatbuffer.
     """
     lower_case = bool(lower_case)
     strip_accents = lower_case if strip_accents is None else bool(strip_accents)
-    return _model(lower_case, strip_accents, bool(tokenize_chinese_chars))
+    mark_sigmas = bool(mark_sigmas and lower_case)
+    return _model(lower_case, strip_accents, bool(tokenize_chinese_chars), mark_sigmas)
 
 
 @functools.lru_cache(maxsize=8)
-def _model(lower_case: bool, strip_accents: bool, tokenize_chinese_chars: bool) -> np.ndarray:
-    (model,) = read_arrays(_TABLES, _table_name(lower_case, strip_accents))
-    if not tokenize_chinese_chars:
-        model = _write_model(_without_chinese_words(read_table(model)))
+def _model(
+    lower_case: bool, strip_accents: bool, tokenize_chinese_chars: bool, mark_sigmas: bool
+) -> np.ndarray:
+    if tokenize_chinese_chars and mark_sigmas == lower_case:
+        (model,) = read_arrays(_TABLES, _table_name(lower_case, strip_accents))
+    else:
+        table = normalization(lower_case, strip_accents)
+        if not tokenize_chinese_chars:
+            table = _without_chinese_words(table)
+        model = _write_model(_with_marks(table) if mark_sigmas else table)
     model.setflags(write=False)
     return model
+
+
+def normalization(lower_case: bool, strip_accents: bool) -> dict[int, str]:
+    """What `make_table` gives, read from the package."""
+    (model,) = read_arrays(_TABLES, _table_name(lower_case, strip_accents))
+    table = read_table(model)
+    return {**table, ord(SIGMA): SIGMA.lower()} if lower_case else table
+
+
+def _with_marks(table: Mapping[int, str]) -> dict[int, str]:
+    return {**table, ord(SIGMA): f" {SIGMA_MARK} "}
 
 
 def sigma_context() -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +180,7 @@ def make_table(lower_case: bool, strip_accents: bool) -> dict[int, str]:
         character = chr(code_point)
         # Unassigned, private and surrogate code points stay as they are.
         if unicodedata.category(character) in ("Cn", "Co", "Cs"):
-            if code_point in _LATER_PUNCTUATION:
+            if code_point in _LATER_PUNCTUATION or character == SIGMA_MARK:
                 table[code_point] = STAND_IN
             continue
         replacement = _normalized(character, lower_case, strip_accents)
@@ -176,11 +209,12 @@ def write_tables(path: str | os.PathLike | None = None) -> None:
     Raises:
         RuntimeError: this Python's Unicode is not the pinned one.
     """
-    arrays = {
-        _table_name(lower_case, strip_accents): _write_model(make_table(lower_case, strip_accents))
-        for lower_case in (False, True)
-        for strip_accents in (False, True)
-    }
+    arrays = {}
+    for lower_case in (False, True):
+        for strip_accents in (False, True):
+            table = make_table(lower_case, strip_accents)
+            model = _write_model(_with_marks(table) if lower_case else table)
+            arrays[_table_name(lower_case, strip_accents)] = model
     arrays["cased"], arrays["ignorable"] = _make_sigma_context()
     np.savez_compressed(path or table_path(_TABLES), **arrays)
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_bert.text.wordpiece.tokenizer import WordPieceTokenizer, distinct_tokens
+from keras_bert.text.wordpiece.automaton import distinct_tokens
+from keras_bert.text.wordpiece.tokenizer import WordPieceTokenizer
 
 __all__ = ["stock_tokenizer"]
 

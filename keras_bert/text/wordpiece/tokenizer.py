@@ -1,12 +1,14 @@
 """WordPiece inside the TensorFlow graph, with the ids of BERT's reference implementation.
 
-    strings --plain?--> FastBertNormalize (our table) --> FastWordpieceTokenizeWithOffsets --> ids
-               |
-               no: ill-formed bytes made deletable, final sigmas lowered before the table,
-                   words of more than 200 characters made unknown after it
+    strings --> FastBertNormalize (our table) --> FastWordpieceTokenizeWithOffsets --> ids
+                                                                                       |
+               if there is a capital sigma or a word of more than 200 bytes: once more,
+               sigmas lowered as their neighbours want it, characters counted and not bytes
 
-Both ops are tf.text's; the table is `normalizer.py`'s. One regular expression decides for a whole
-batch whether it is plain, which all but a few texts are, and costs less than a tenth of the rest.
+Both ops are tf.text's; the table is `normalizer.py`'s. Most batches need them once, and their ids
+and spans tell: a capital sigma has an id of its own, and a word of more than 200 bytes is one
+unknown piece. To ask them costs a hundredth of making them; to ask the text by a regular expression
+before, a tenth.
 
 Two known limits, neither of which shows with vocabularies that exist. Several *spacing* combining
 marks (category Mc) in a row keep their order, where the reference would sort those of different
@@ -22,27 +24,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_bert.text.offsets import original_spans
 from keras_bert.text.tokenizer import Tokenizer
-from keras_bert.text.utf8 import (
-    byte_counts,
-    character_class,
-    is_well_formed,
-    replace_ill_formed,
-)
+from keras_bert.text.utf8 import character_class, is_well_formed, replace_ill_formed
 from keras_bert.text.vocabulary import read_vocabulary
 from keras_bert.text.wordpiece import normalizer
+from keras_bert.text.wordpiece.automaton import Automaton
 from keras_bert.text.wordpiece.in_python import (
-    MAX_WORD_BYTES,
     MAX_WORD_CHARACTERS,
     PythonWordPiece,
     WordSplitter,
 )
 
-__all__ = ["BACKENDS", "UNMATCHABLE", "WordPieceTokenizer", "distinct_tokens"]
+__all__ = ["BACKENDS", "WordPieceTokenizer"]
 
 BACKENDS = ("tensorflow", "python")
 
@@ -68,8 +64,8 @@ class WordPieceTokenizer(Tokenizer):
         pad_token: fills rows up.
         mask_token: hides a token in pretraining; may be missing in the vocabulary.
         model_max_length: most tokens, special ones included, that the model takes; None: unknown.
-        guards: False leaves out of the graph what LiteRT has no op for: the regular expressions
-            that look for final sigmas and long words. Ids then differ for words that end in a
+        guards: False leaves out of the graph what LiteRT has no op for: what is done about final
+            sigmas and long words. Ids then differ for words that end in a
             capital sigma (lower-casing) and for words of 201 characters to 800 bytes, which are
             spelled where the reference has `unk_token`; nothing else changes.
         backend: "tensorflow", the graph as above; "python", the same ids and spans from a Python
@@ -126,13 +122,12 @@ class WordPieceTokenizer(Tokenizer):
         self.lower_case = bool(lower_case)
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = bool(tokenize_chinese_chars)
-        self._patterns = _patterns(self.lower_case, self._strips(), self.tokenize_chinese_chars)
         self.guards = bool(guards)
         self._asked_backend, self.backend = backend, _backend(backend)
         if self.backend == "python":
             self._python = self._make_python()
         else:
-            self._normalizer, self._wordpiece = self._make_ops()
+            self._normalizer, self._wordpiece, self._automaton = self._make_ops()
 
     @property
     def in_graph(self) -> bool:
@@ -165,28 +160,24 @@ class WordPieceTokenizer(Tokenizer):
         import tensorflow_text as tf_text
 
         model = normalizer.normalizer_model(
-            self.lower_case, self._strips(), self.tokenize_chinese_chars
+            self.lower_case,
+            self._strips(),
+            self.tokenize_chinese_chars,
+            mark_sigmas=self.guards,
         )
-        # Eager constants, also when a graph is being built: every graph then refers to the same
-        # tensor. On the CPU, where the ops are, and not copied there in each call.
         with tf.init_scope(), tf.device("CPU:0"):
-            return (
-                tf_text.FastBertNormalizer(model_buffer=tf.constant(model)),
-                tf_text.FastWordpieceTokenizer(
-                    model_buffer=_wordpiece_model(
-                        "\n".join(self.model_vocabulary),
-                        self.unk_token,
-                        self.tokenize_chinese_chars,
-                    ),
-                    token_out_type=tf.int32,
-                ),
-            )
+            model = tf.constant(model)
+        automaton = Automaton.of(
+            "\n".join(self.model_vocabulary), self.unk_token, self.tokenize_chinese_chars
+        )
+        words = automaton.for_short_words if self.guards else automaton.for_long_words(True)
+        return tf_text.FastBertNormalizer(model_buffer=model), _wordpiece(words), automaton
 
     def _make_python(self) -> PythonWordPiece:
-        unmatchable = set(UNMATCHABLE)
+        unmatchable = set(normalizer.UNMATCHABLE)
         if not self.tokenize_chinese_chars:
             # In the graph these stand in for Chinese characters.
-            unmatchable.update(normalizer.chinese_stand_ins().values())
+            unmatchable.update(map(chr, normalizer.chinese_stand_ins().values()))
         splitter = WordSplitter(
             self.lower_case, self._strips(), self.tokenize_chinese_chars, final_sigma=self.guards
         )
@@ -197,15 +188,11 @@ class WordPieceTokenizer(Tokenizer):
     def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
         if not self.in_graph:
             return _call_python(self._python.ids, strings, 1)[0]
-        if not self.guards:
-            return self._wordpiece.tokenize(self._normalizer.normalize(strings))
-        plain = self._is_plain(strings)
-        text = tf.cond(
-            plain,
-            lambda: self._normalizer.normalize(strings),
-            lambda: self._spoil_long_words(self._normalizer.normalize(self._repair(strings))),
-        )
-        return self._wordpiece.tokenize(text)
+
+        def pieces(strings: tf.Tensor, wordpiece) -> tuple[tf.RaggedTensor, ...]:
+            return wordpiece.tokenize_with_offsets(self._normalizer.normalize(strings))
+
+        return self._guarded(pieces, strings)[0]
 
     @property
     def _set_apart(self) -> str:
@@ -215,12 +202,11 @@ class WordPieceTokenizer(Tokenizer):
     def _normalize(self, strings: tf.Tensor) -> tf.Tensor:
         if not self.in_graph:
             return self._normalize_in_python(strings)[0]
-        return self._normalizer.normalize(self._repair_if_needed(strings))
+        return self._normalizer.normalize(self._without_sigmas(strings))
 
     def _normalize_with_spans(self, strings: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         if self.in_graph:
-            repaired = self._repair_if_needed(strings)
-            text, origins = self._normalizer.normalize_with_offsets(repaired)
+            text, origins = self._normalizer.normalize_with_offsets(self._without_sigmas(strings))
         else:
             text, origins = self._normalize_in_python(strings)
         return text, lambda starts, ends: original_spans(strings, origins, starts, ends)
@@ -237,15 +223,12 @@ class WordPieceTokenizer(Tokenizer):
     ) -> tuple[tf.RaggedTensor, ...]:
         if not self.in_graph:
             return _call_python(lambda batch: self._python.ids_and_spans(batch, loose), strings, 3)
-        if not self.guards:
+
+        def pieces(strings: tf.Tensor, wordpiece) -> tuple[tf.RaggedTensor, ...]:
             text, origins = self._normalizer.normalize_with_offsets(strings)
-            ids, starts, ends = self._wordpiece.tokenize_with_offsets(text)
-            return ids, *original_spans(strings, origins, starts, ends, loose)
-        plain = self._is_plain(strings)
-        repaired = tf.cond(plain, lambda: strings, lambda: self._repair(strings))
-        text, origins = self._normalizer.normalize_with_offsets(repaired)
-        text = tf.cond(plain, lambda: text, lambda: self._spoil_long_words(text))
-        ids, starts, ends = self._wordpiece.tokenize_with_offsets(text)
+            return *wordpiece.tokenize_with_offsets(text), origins
+
+        ids, starts, ends, origins = self._guarded(pieces, strings)
         return ids, *original_spans(strings, origins, starts, ends, loose)
 
     def _texts_of(self, ids: tf.RaggedTensor) -> tf.Tensor:
@@ -257,28 +240,42 @@ class WordPieceTokenizer(Tokenizer):
     def _spelled(self, token: str) -> tuple[str, bool]:
         return token.removeprefix("##"), token.startswith("##")
 
-    # --- what the table cannot say. Every step keeps the length in bytes, so offsets stay true. ---
+    # --- what the table cannot say ---------------------------------------------------------------
 
-    def _is_plain(self, strings: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_all(tf.strings.regex_full_match(strings, self._patterns["plain"]))
-
-    def _repair_if_needed(self, strings: tf.Tensor) -> tf.Tensor:
+    def _guarded(self, pieces: Callable, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+        """What `pieces(strings, wordpiece)` gives: (ids, starts, ends, ...); right in any case."""
+        found = pieces(strings, self._wordpiece)
         if not self.guards:
-            return strings
-        return tf.cond(self._is_plain(strings), lambda: strings, lambda: self._repair(strings))
+            return found
+        ids, starts, ends = (x.values for x in found[:3])
+        odd = ends - starts > MAX_WORD_CHARACTERS
+        if self.lower_case:
+            odd |= ids == len(self.model_vocabulary)  # a capital sigma
 
-    def _repair(self, strings: tf.Tensor) -> tf.Tensor:
+        def carefully() -> tuple[tf.RaggedTensor, ...]:
+            wordpiece = _wordpiece(self._automaton.for_long_words())
+            again = pieces(self._without_sigmas(strings), wordpiece)
+            return *self._automaton.without_long_words(*again[:3], self.unk_id), *again[3:]
+
+        return tf.cond(tf.reduce_any(odd), carefully, lambda: found)
+
+    def _without_sigmas(self, strings: tf.Tensor) -> tf.Tensor:
+        """Strings whose capital sigmas, if there are any, are lower-cased; some need not be."""
+        if not (self.guards and self.lower_case):
+            return strings
+        none = tf.reduce_all(tf.strings.regex_full_match(strings, _NO_SIGMA))
+        return tf.cond(none, lambda: strings, lambda: self._lower_sigmas(strings))
+
+    def _lower_sigmas(self, strings: tf.Tensor) -> tf.Tensor:
+        """Lower-cases capital sigmas: a final one to `ς`. Every character keeps its place."""
+        # Regular expressions see nothing of strings that are not UTF-8.
         strings = tf.cond(
             is_well_formed(strings),
             lambda: strings,
             lambda: replace_ill_formed(strings, _DELETED),
         )
-        if not self.lower_case:
-            return strings
-        return tf.strings.regex_replace(strings, self._patterns["final_sigma"], r"\1ς\2")
-
-    def _spoil_long_words(self, text: tf.Tensor) -> tf.Tensor:
-        return _spoil_long_words(text, self.tokenize_chinese_chars)
+        strings = tf.strings.regex_replace(strings, _final_sigma(), r"\1ς\2")
+        return tf.strings.regex_replace(strings, normalizer.SIGMA, "σ")
 
 
 def _backend(asked: str | None) -> str:
@@ -312,110 +309,21 @@ def _call_python(function, strings: tf.Tensor, count: int) -> tuple[tf.RaggedTen
     return tuple(tf.RaggedTensor.from_row_splits(v, splits, validate=False) for v in flat)
 
 
-@functools.lru_cache(maxsize=4)
-def _wordpiece_model(vocabulary: str, unk_token: str, tokenize_chinese_chars: bool) -> tf.Tensor:
-    """tf.text's WordPiece automaton for a vocabulary (one token per line), a uint8 tensor."""
+def _wordpiece(model: tf.Tensor):
     import tensorflow_text as tf_text
 
-    tokens = vocabulary.split("\n")
-    if not tokenize_chinese_chars:
-        stand_ins = normalizer.chinese_stand_ins()
-        tokens = [token.translate(stand_ins) for token in tokens]
-    model = tf_text.build_fast_wordpiece_model(
-        distinct_tokens(tokens), MAX_WORD_BYTES, "##", unk_token, False, False
-    )
-    # Not `list(model)`, as tf.text does it: 50 times slower.
-    return tf.constant(np.frombuffer(model, np.uint8))
+    return tf_text.FastWordpieceTokenizer(model_buffer=model, token_out_type=tf.int32)
 
 
-def distinct_tokens(tokens: list[str]) -> list[str]:
-    """Replaces tokens that no text gives, so that the automaton is built of distinct ones.
-
-    Dead are empty lines, all but the last of equal tokens (the reference's dict keeps the last),
-    those with a blank inside (the op would match them across words), and any with a character that
-    we write into words to make them unknown.
-    """
-    last = {token: index for index, token in enumerate(tokens)}
-    unmatchable = set(map(chr, UNMATCHABLE))
-    # Control characters are deleted from every text, hence the replacement matches none.
-    return [
-        token
-        if token.split() == [token] and last[token] == index and unmatchable.isdisjoint(token)
-        else f"\x02{index}"
-        for index, token in enumerate(tokens)
-    ]
-
+# --- capital sigmas (regular expressions in RE2's syntax) ----------------------------------------
 
 # Normalisation deletes this character.
 _DELETED = b"\x01"
-# Characters that are in no vocabulary, of one, two, three and four bytes.
-UNMATCHABLE = (0x01, 0x80, ord(normalizer.STAND_IN), 0x1FFFE)
+
+_NO_SIGMA = rf"[^{normalizer.SIGMA}\x{{D800}}-\x{{DFFF}}]*"
 
 
-def _spoil_long_words(text: tf.Tensor, chinese_words: bool) -> tf.Tensor:
-    """Makes words of more than 200 characters unknown, by overwriting all from the 201st on.
-
-    Args:
-        text: normalised strings (batch,): punctuation beyond ASCII has spaces around it.
-        chinese_words: Chinese characters end words.
-
-    Returns:
-        Strings of the same lengths in bytes.
-    """
-    characters = tf.strings.unicode_decode(text, "UTF-8")
-    codes = characters.values
-    splits = _splits_words(codes, chinese_words)
-    row_starts = tf.scatter_nd(
-        characters.row_starts()[:, tf.newaxis],
-        tf.ones_like(characters.row_starts(), tf.int32),
-        # A last empty row starts behind the last character.
-        tf.shape(codes, tf.int64) + 1,
-    )[:-1]
-    after_split = tf.concat([[False], splits], axis=0)[:-1]
-    opens_run = splits | after_split | (row_starts > 0)
-    run = tf.cumsum(tf.cast(opens_run, tf.int32)) - 1
-    place_in_run = tf.range(tf.size(codes)) - tf.gather(
-        tf.cast(tf.where(opens_run)[:, 0], tf.int32), run
-    )
-    spoiled = tf.where(
-        place_in_run < MAX_WORD_CHARACTERS, codes, tf.gather(UNMATCHABLE, byte_counts(codes) - 1)
-    )
-    return tf.strings.unicode_encode(characters.with_values(spoiled), "UTF-8")
-
-
-def _splits_words(codes: tf.Tensor, chinese_words: bool) -> tf.Tensor:
-    ascii_splits = [code <= 32 or normalizer.apart(chr(code)) for code in range(128)]
-    splits = tf.gather([*ascii_splits, False], tf.minimum(codes, 128))
-    if chinese_words:
-        for first, last in normalizer.CHINESE_RANGES:
-            splits |= (codes >= first) & (codes <= last)
-    return splits
-
-
-# --- regular expressions (RE2's syntax) ----------------------------------------------------------
-
-_ASCII_BREAKS = r" \t\n\r!-/:-@\[-`{-~"
-# Enough to see that Chinese and Japanese have no long words. All that ends a word would make an
-# automaton too large for RE2, which then falls back to a method thirty times slower.
-_CHINESE_BREAKS = r"\x{3001}\x{3002}\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}"
-# Most characters that one character becomes, by (lower_case, strips accents): Korean syllables
-# decompose into three letters, a capital I with dot becomes i and a combining dot.
-_LONGEST_EXPANSION = {(False, False): 1, (True, False): 2, (False, True): 3, (True, True): 3}
-
-
-@functools.lru_cache(maxsize=16)
-def _patterns(lower_case: bool, strips: bool, chinese_words: bool) -> dict[str, str | None]:
-    breaks = _ASCII_BREAKS + (_CHINESE_BREAKS if chinese_words else "")
-    sigma = normalizer.SIGMA if lower_case else ""
-    # What one run of characters may hold without becoming a word of more than 200.
-    run = MAX_WORD_CHARACTERS // _LONGEST_EXPANSION[lower_case, strips]
-    word = rf"[^{breaks}{sigma}\x{{D800}}-\x{{DFFF}}]{{0,{run}}}"
-    return {
-        "plain": f"(?:{word}[{breaks}])*{word}",
-        "final_sigma": _final_sigma() if lower_case else None,
-    }
-
-
+@functools.cache
 def _final_sigma() -> str:
     cased, ignorable = map(character_class, normalizer.sigma_context())
     before = f"[{cased}][{ignorable}]*"

@@ -98,13 +98,21 @@ def test_the_op_follows_the_table():
     assert normalize(strings, True) == wanted
 
 
-def test_longest_expansion_is_what_the_guard_against_long_words_expects():
-    from keras_bert.text.wordpiece.tokenizer import _LONGEST_EXPANSION
+@pytest.mark.parametrize("options", [(True, True), (True, False), (True, None, False)], ids=str)
+def test_with_marks_only_sigmas_differ(options):
+    plain = normalizer.read_table(normalizer.normalizer_model(*options))
+    marked = normalizer.read_table(normalizer.normalizer_model(*options, mark_sigmas=True))
+    assert plain.pop(ord("Σ")) == "σ"
+    assert marked.pop(ord("Σ")).split() == [normalizer.SIGMA_MARK]
+    assert marked == plain
+    # What a text itself has of the mark is none.
+    assert plain[ord(normalizer.SIGMA_MARK)] == normalizer.STAND_IN
 
-    for options in OPTIONS:
-        table = normalizer.read_table(normalizer.normalizer_model(*options))
-        longest = max(len(text.replace(" ", "")) for text in table.values())
-        assert longest <= _LONGEST_EXPANSION[options]
+
+def test_cased_text_has_no_marks():
+    marked = normalizer.normalizer_model(False, mark_sigmas=True)
+    assert marked is normalizer.normalizer_model(False)
+    assert ord("Σ") not in normalizer.read_table(marked)
 
 
 def test_ill_formed_bytes_vanish():

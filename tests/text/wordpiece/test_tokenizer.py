@@ -164,6 +164,35 @@ def test_long_words_where_chinese_is_no_word(small):
     )
 
 
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ["a", "##a"],
+        ["a", "##aaaa", "##a", "é" * 70, "##" + "é" * 90, "##é"],
+        # No run of continuations is needed to be too long.
+        ["a", "##a", "a" * 150, "##" + "a" * 120],
+        ["a", "##a", "b" * 201, "b" * 200, "b", "##b"],
+        ["a"],
+    ],
+    ids=["short", "longer", "long", "too long", "none"],
+)
+def test_long_words_of_pieces_of_any_length(pieces):
+    tokens = [*SMALL, *pieces]
+    tokenizer = WordPieceTokenizer(tokens, strip_accents=False)
+    reference = ReferenceWordPiece(tokens, True, False)
+    strings = [word * n for word in ("a", "é", "b") for n in (1, 70, 150, 199, 200, 201, 202, 270)]
+    strings += [f"a {s} the {t}, a" for s in strings for t in ("card", "a" * 201, "aΣ", "Σ" * 201)]
+    assert_like_reference(tokenizer, reference, strings[::3], batch=1)
+    assert_like_reference(tokenizer, reference, strings)
+
+
+def test_a_text_with_the_mark_for_sigmas():
+    tokens = [*SMALL, "\ufdd1", "a\ufdd1", "##\ufdd1"]
+    tokenizer = WordPieceTokenizer(tokens)
+    texts = ["\ufdd1", "a\ufdd1", "the \ufdd1Σ"]
+    assert tokenizer.tokenize(texts).to_list() == [[1], [1], [5, 1]]
+
+
 def test_odd_vocabularies():
     odd = "#|##|##.|.a|a.b|a b|a\u3000b||b|##b|b|\x02|\ufdd0|##\ufdd0|###|##中|中国|中".split("|")
     texts = "#|##|###|a##|a.b|.a|a b|a\u3000b|b|ab|abb|a.|a中|a#b||中国|中".split("|")
