@@ -45,7 +45,9 @@ def entries(contenders: dict, work: tuple, batch: int, scale: float) -> dict:
     def one(name, **how):
         return partial(contenders[name].ask, "train", batch_size=batch, **how)
 
-    result = {"keras_bert": one("keras_bert", steps=steps)}
+    result = {}
+    if "keras_bert" in contenders:
+        result["keras_bert"] = one("keras_bert", steps=steps)
     if "PyTorch" in contenders:
         result["PyTorch"] = one("PyTorch", steps=steps)
         result["PyTorch, grouped by length"] = one("PyTorch", order="grouped", steps=steps)
@@ -68,15 +70,17 @@ def measure_cell(
         return
     names = ["keras_bert", *arguments.peers]
     count = batch * max(2, round(work[0] * arguments.scale))
-    texts, targets = drawn(kind, count, arguments)
-    with running(names, model, threads, texts, targets, arguments) as (found, versions, lengths):
-        calls = entries(found, work, batch, arguments.scale)
-        records.add(
-            cell,
-            results=interleaved(calls, arguments.rounds, arguments.seconds),
-            tokens_per_text=sum(lengths) / len(lengths),
-            versions=versions,
-        )
+    drawn_texts = drawn(kind, count, arguments)
+    results, versions, lengths = {}, {}, []
+    for group in [[name] for name in names] if arguments.alone else [names]:
+        run = running(group, model, threads, *drawn_texts, arguments, lengths)
+        with run as (found, said, lengths):
+            calls = entries(found, work, batch, arguments.scale)
+            results |= interleaved(calls, arguments.rounds, arguments.seconds)
+            versions |= said
+    records.add(
+        cell, results=results, tokens_per_text=sum(lengths) / len(lengths), versions=versions
+    )
 
 
 def table(record: dict) -> str:
@@ -144,7 +148,12 @@ def report(records: Records) -> str:
 def main(argv=None) -> int:
     peers = ["PyTorch", "KerasHub", "KerasHub XLA"]
     found = parser(__doc__, ["minilm"], peers)
-    found.add_argument("--batches", nargs="*", type=int, choices=BATCHES, default=[8, 32])
+    found.add_argument("--batches", nargs="*", type=int, choices=BATCHES, default=BATCHES)
+    found.add_argument(
+        "--alone",
+        action="store_true",
+        help="one contender after the other, where memory does not hold all of them",
+    )
     arguments = found.parse_args(argv)
     records = Records(arguments.runs)
     for model in arguments.models:

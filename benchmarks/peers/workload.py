@@ -75,14 +75,14 @@ def start(name: str, arguments) -> Contender:
 
 
 @contextlib.contextmanager
-def running(names: list[str], model: str, threads: int, texts, targets, arguments):
+def running(names: list[str], model: str, threads: int, texts, targets, arguments, lengths=()):
     """Starts contenders and gives them a model and texts.
 
     Yields name -> contender, what each said of itself, and the tokens of each text. KerasHub comes
-    last: what it pads to depends on the texts.
+    last: what it pads to depends on the texts. Alone it has to be told their `lengths`.
     """
     with contextlib.ExitStack() as stack:
-        contenders, versions, lengths = {}, {}, []
+        contenders, versions = {}, {}
         for name in sorted(names, key=lambda name: name.startswith("KerasHub")):
             fixed = name.startswith("KerasHub")
             contenders[name] = stack.enter_context(start(name, arguments))
