@@ -12,6 +12,7 @@ from Python and, where it can be, inside a tf.data pipeline.
 
 import argparse
 import contextlib
+import itertools
 import pathlib
 import random
 import sys
@@ -142,13 +143,13 @@ def measure(kind: str, threads: int, family: str, records: Records, arguments) -
 
 
 def table(records: list[dict]) -> str:
-    """Markdown: one row per batch size and contender."""
+    """Markdown: one row per batch size and contender; records in the order of batch sizes."""
     lines = [
         "| batch | contender | texts/s | lowest to highest | MB/s | keras_bert is "
         "| in tf.data, keras_bert is | ids |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for record in sorted(records, key=lambda one: one["cell"]["batch"]):
+    for record in records:
         results, size = record["results"], record["bytes"]
         for name, result in results.items():
             median, lowest, highest = rates(result)
@@ -171,17 +172,14 @@ def counterparts(name: str, results: dict) -> tuple[str | None, str | None]:
     The same work or, where there is no such row of ours, ids.
     """
     base = "keras_bert BPE" if "keras_bert BPE" in results else "keras_bert"
-    work = name.partition(", ")[2].replace(f"{PIPELINE}, ", "").replace(PIPELINE, "")
-    called = f"{base}, {work}" if work else base
-    inside = f"{base}, {PIPELINE}, {work}" if work else f"{base}, {PIPELINE}"
-    if name.startswith("keras_bert"):
-        called, inside = base, f"{base}, {PIPELINE}"
-    if PIPELINE in name:
-        called = None
-    return (
-        called if called is None or called in results else base,
-        inside if inside in results else f"{base}, {PIPELINE}",
-    )
+    inside = f"{base}, {PIPELINE}"
+    work = name.partition(", ")[2].removeprefix(PIPELINE).removeprefix(", ")
+    called, in_data = (f"{one}, {work}" if work else one for one in (base, inside))
+    if name.startswith("keras_bert") or in_data not in results:
+        in_data = inside
+    if name.startswith("keras_bert") or called not in results:
+        called = base
+    return None if PIPELINE in name else called, in_data
 
 
 def summary(records: list[dict]) -> str:
@@ -222,11 +220,11 @@ def report(records: Records) -> str:
         ),
     )
     parts = [records.heading(), "### In short", summary(order)]
-    groups: dict[tuple, list] = {}
-    for record in records.all.values():
-        cell = record["cell"]
-        groups.setdefault((cell["family"], cell["texts"], cell["threads"]), []).append(record)
-    for (family, kind, threads), group in sorted(groups.items(), reverse=True):
+    groups = itertools.groupby(
+        order, lambda one: [one["cell"][name] for name in ("family", "texts", "threads")]
+    )
+    for (family, kind, threads), group in groups:
+        group = list(group)
         examples = next(iter(group[0]["results"].values()))["examples"]
         parts.append(
             f"### {family}, {KINDS[kind]}, {threads} thread{'s' * (threads > 1)}\n\n"

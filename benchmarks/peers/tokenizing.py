@@ -4,6 +4,8 @@ Those of TensorFlow are compiled functions over string tensors, as a data pipeli
 model runs them; Hugging Face's takes lists of Python strings, as its users call it.
 """
 
+import json
+import pathlib
 import resource
 import time
 
@@ -167,7 +169,7 @@ def keras_bert_bpe(files):
 
     vocabulary, merges = f"{files['bpe']}/vocab.json", f"{files['bpe']}/merges.txt"
     names = {}
-    if "<s>" not in kb.text.byte_pair.tokenizer.read_token_ids(vocabulary):  # GPT-2's own files
+    if "<s>" not in json.loads(pathlib.Path(vocabulary).read_text("utf-8")):  # GPT-2's own files
         roles = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
         names = dict.fromkeys(roles, "<|endoftext|>")
     tokenizer = kb.BytePairTokenizer(vocabulary, merges, **names)
