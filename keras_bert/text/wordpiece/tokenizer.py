@@ -192,7 +192,7 @@ class WordPieceTokenizer(Tokenizer):
         def pieces(strings: tf.Tensor, wordpiece) -> tuple[tf.RaggedTensor, ...]:
             return wordpiece.tokenize_with_offsets(self._normalizer.normalize(strings))
 
-        return self._guarded(pieces, strings)[0]
+        return self._guarded(pieces, strings, 1)[0]
 
     @property
     def _set_apart(self) -> str:
@@ -228,7 +228,7 @@ class WordPieceTokenizer(Tokenizer):
             text, origins = self._normalizer.normalize_with_offsets(strings)
             return *wordpiece.tokenize_with_offsets(text), origins
 
-        ids, starts, ends, origins = self._guarded(pieces, strings)
+        ids, starts, ends, origins = self._guarded(pieces, strings, 4)
         return ids, *original_spans(strings, origins, starts, ends, loose)
 
     def _texts_of(self, ids: tf.RaggedTensor) -> tf.Tensor:
@@ -242,11 +242,17 @@ class WordPieceTokenizer(Tokenizer):
 
     # --- what the table cannot say ---------------------------------------------------------------
 
-    def _guarded(self, pieces: Callable, strings: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
-        """What `pieces(strings, wordpiece)` gives: (ids, starts, ends, ...); right in any case."""
+    def _guarded(
+        self, pieces: Callable, strings: tf.Tensor, count: int
+    ) -> tuple[tf.RaggedTensor, ...]:
+        """The first `count` of what `pieces(strings, wordpiece)` gives, right in any case.
+
+        That is (ids, starts, ends, ...). What nobody wants would still be handed on, some
+        microseconds for each tensor.
+        """
         found = pieces(strings, self._wordpiece)
         if not self.guards:
-            return found
+            return found[:count]
         ids, starts, ends = (x.values for x in found[:3])
         odd = ends - starts > MAX_WORD_CHARACTERS
         if self.lower_case:
@@ -255,9 +261,10 @@ class WordPieceTokenizer(Tokenizer):
         def carefully() -> tuple[tf.RaggedTensor, ...]:
             wordpiece = _wordpiece(self._automaton.for_long_words())
             again = pieces(self._without_sigmas(strings), wordpiece)
-            return *self._automaton.without_long_words(*again[:3], self.unk_id), *again[3:]
+            mended = *self._automaton.without_long_words(*again[:3], self.unk_id), *again[3:]
+            return mended[:count]
 
-        return tf.cond(tf.reduce_any(odd), carefully, lambda: found)
+        return tf.cond(tf.reduce_any(odd), carefully, lambda: found[:count])
 
     def _without_sigmas(self, strings: tf.Tensor) -> tf.Tensor:
         """Strings whose capital sigmas, if there are any, are lower-cased; some need not be."""
