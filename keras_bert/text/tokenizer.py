@@ -68,6 +68,8 @@ class Tokenizer:
     #: Characters, as in a class of a regular expression, which Hugging Face's normaliser puts
     #: blanks around where `_normalize` leaves that to the split into words.
     _set_apart = ""
+    #: Options of its own that `repr` shows.
+    _shown: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -277,6 +279,11 @@ class Tokenizer:
     def from_config(cls, config: dict[str, Any]) -> Tokenizer:
         """Makes the tokenizer that `get_config` described."""
         return cls(**{**config, "vocabulary": config["vocabulary"].split("\n")})
+
+    def __repr__(self) -> str:
+        shown = ("vocabulary_size", *self._shown, "model_max_length")
+        options = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        return f"{type(self).__name__}({options})"
 
     def __reduce__(self):
         # Compiled functions can neither be pickled nor copied; they are made anew.

@@ -1,11 +1,10 @@
 """Tokenizers in LiteRT, run by a process that does not know keras_bert."""
 
 import json
-import subprocess
-import sys
-import textwrap
 
 import tensorflow as tf
+
+from tests.text.fresh_process import last_line
 
 SCRIPT = """
     import json
@@ -41,8 +40,4 @@ def ids_in_litert(tokenizer, texts, folder):
     converter.allow_custom_ops = True
     (folder / "tokenizer.tflite").write_bytes(converter.convert())
     (folder / "texts.json").write_text(json.dumps([text.hex() for text in texts]))
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT)], cwd=folder, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(last_line(SCRIPT, folder))

@@ -1,9 +1,6 @@
 import gzip
 import json
 import random
-import subprocess
-import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -12,6 +9,7 @@ import tensorflow as tf
 
 from keras_bert.text import Preprocessor, WordPieceTokenizer
 from tests.text.conftest import FOLDER, SMALL, read_golden
+from tests.text.fresh_process import from_saved_model
 
 TEXTS = ["Where is the card?", "", "the card is lost"]
 NAMES = ["input_word_ids", "input_mask", "input_type_ids"]
@@ -453,36 +451,13 @@ def test_under_mixed_precision(small):
 
 def test_saved_model_without_this_package(tokenizers, tmp_path):
     preprocessor = Preprocessor(tokenizers["zh"], seq_length=48)
-
-    class Module(tf.Module):
-        def __init__(self):
-            super().__init__()
-            self.preprocessor = preprocessor
-
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)] * 2)
-        def pairs(self, first, second):
-            return self.preprocessor((first, second))
-
-    tf.saved_model.save(Module(), str(tmp_path / "model"))
     texts = [text for _, text, _ in read_golden("zh")][:100]
-    (tmp_path / "texts.json").write_text(json.dumps([t.hex() for t in texts]))
-    script = """
-        import json, sys
-        import tensorflow as tf, tensorflow_text
-        model = tf.saved_model.load("model")
-        texts = [bytes.fromhex(t) for t in json.load(open("texts.json"))]
-        found = model.pairs(tf.constant(texts), tf.constant(texts[::-1]))
-        assert not any(m.split(".")[0] == "keras_bert" for m in sys.modules)
-        print(json.dumps({name: value.numpy().tolist() for name, value in found.items()}))
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == lists(preprocessor((texts, texts[::-1])))
+
+    def pairs(strings):
+        return list(preprocessor((strings, strings[::-1])).values())
+
+    found = from_saved_model(pairs, texts, tmp_path)
+    assert found == list(lists(preprocessor((texts, texts[::-1]))).values())
 
 
 def test_order_of_rows_does_not_matter(tokenizers):

@@ -81,6 +81,8 @@ class BytePairTokenizer(Tokenizer):
     #: Hugging Face's `<mask>` takes the blank before it.
     mask_token_strips = True
 
+    _shown = ("add_prefix_space", "trim_offsets", "normalization")
+
     def __init__(
         self,
         vocabulary: str | os.PathLike | Mapping[str, int] | Sequence[str],
@@ -141,13 +143,6 @@ class BytePairTokenizer(Tokenizer):
         """Makes the tokenizer that `get_config` described."""
         merges = config["merges"].split("\n") if config["merges"] else []
         return super().from_config({**config, "merges": merges})
-
-    def __repr__(self) -> str:
-        return (
-            f"BytePairTokenizer(vocabulary_size={self.vocabulary_size}, "
-            f"add_prefix_space={self.add_prefix_space}, trim_offsets={self.trim_offsets}, "
-            f"normalization={self.normalization!r}, model_max_length={self.model_max_length})"
-        )
 
     def _ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
         plain = _is_plain(strings)
@@ -210,26 +205,31 @@ class BytePairTokenizer(Tokenizer):
         )
 
     def _look_up(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """The pieces of words: most words are tokens, and only the others are merged."""
+        """The pieces of words: most are tokens, or characters merged before; others are merged."""
         import tensorflow_text as tf_text
 
         lookup = tf_text.FastWordpieceTokenizer(
             model_buffer=self._model.words, token_out_type=tf.int32, no_pretokenization=True
         )
         tokens = lookup.tokenize(words)  # one each: no word is empty
-        others = tokens.values == self.vocabulary_size
-        pieces = tf.concat([tokens, self._merge(tf.boolean_mask(words, others))], axis=0)
-        nth_other = tf.cumsum(tf.cast(others, tf.int32)) - 1
-        count = tf.size(words)
-        return tf.gather(pieces, tf.where(others, count + nth_other, tf.range(count)))
+        found, limit = tokens.values, self.vocabulary_size
+        others = tf.where(found == limit)[:, 0]
+        merged = self._merge(tf.gather(words, others))
+
+        def with_characters() -> tf.RaggedTensor:
+            single = tf.where(found > limit)[:, 0]
+            characters = tf.gather(found, single) - (limit + 1)
+            pieces = tf.gather(self._model.of_characters, characters)
+            return _replaced(tokens, tf.concat([others, single], 0), merged, pieces)
+
+        return tf.cond(
+            tf.reduce_any(found > limit),
+            with_characters,
+            lambda: _replaced(tokens, others, merged),
+        )
 
     def _merge(self, words: tf.Tensor) -> tf.RaggedTensor:
-        import tensorflow_text as tf_text
-
-        # Made where it is used, and so part of each graph: kept in the tokenizer, the op's resource
-        # would have to be tracked by whatever is saved.
-        merger = tf_text.SentencepieceTokenizer(model=self._model.merges)
-        return merger.tokenize(tf.strings.unicode_transcode(words, "ISO-8859-1", "UTF-8"))
+        return _merged(words, self._model.merges)
 
     def _token_ids(self, pieces: tf.Tensor) -> tf.Tensor:
         if not self._model.absent_bytes:
@@ -272,6 +272,24 @@ class BytePairTokenizer(Tokenizer):
         return tf.maximum(starts - text_start, 0), tf.maximum(ends - text_start, 0)
 
 
+def _merged(words: tf.Tensor, model: bytes) -> tf.RaggedTensor:
+    """The pieces of words (words,), each merged by itself, ragged int32 (words, pieces)."""
+    import tensorflow_text as tf_text
+
+    # Made where it is used, and so part of each graph: kept in the tokenizer, the op's resource
+    # would have to be tracked by whatever is saved.
+    merger = tf_text.SentencepieceTokenizer(model=model)
+    return merger.tokenize(tf.strings.unicode_transcode(words, "ISO-8859-1", "UTF-8"))
+
+
+def _replaced(rows: tf.RaggedTensor, places: tf.Tensor, *others: tf.RaggedTensor):
+    """Ragged rows, with those at `places`, int64, replaced by other rows in this order."""
+    count = rows.nrows()
+    behind = count + tf.range(tf.size(places, tf.int64))
+    order = tf.tensor_scatter_nd_update(tf.range(count), places[:, tf.newaxis], behind)
+    return tf.gather(tf.concat([rows, *others], axis=0), order)
+
+
 def _token_bytes(token: str, names: frozenset[str]) -> bytes:
     """What a token spells; names are written as they are, and not in GPT-2's spelling."""
     return token.encode("utf-8") if token in names else byte_pair.token_bytes(token)
@@ -307,13 +325,21 @@ def _in_order(ids: Mapping[str, int]) -> list[str]:
     return sorted(ids, key=ids.get)
 
 
+# Letters that are mostly words by themselves where text is cut as `split_words` does it: Japanese,
+# Chinese, Korean.
+_EAST_ASIAN = range(0x3041, 0x3097), range(0x30A1, 0x30FB), range(0x4E00, 0xA000)
+_EAST_ASIAN += (range(0xAC00, 0xD7A4),)
+
+
 class _Model:
     """What the ops run on, made once for a vocabulary and its merges.
 
     Attributes:
         merges: the SentencePiece model, bytes.
-        words: the automaton that looks words up, a uint8 tensor.
-        characters: what `split_words` has to know of characters, two uint8 tensors.
+        words: the automaton that looks words up, a uint8 tensor. What is no token has the id
+            behind those of the vocabulary, and behind that one follow single characters.
+        of_characters: the pieces of these, ragged int32 (characters, pieces).
+        characters: what `split_words` has to know of characters, two tensors.
         measures: int32 tensor (pieces, 3): bytes, spaces they start with, spaces they end with.
         absent_bytes: bytes without a token; their piece ids follow the vocabulary's.
     """
@@ -332,14 +358,17 @@ class _Model:
         table = character_table(byte_pair.token_bytes(token) for token in ranks)
         words = byte_pair.whole_words(vocabulary, ranks)
         no_word = f"{byte_pair.NO_WORD}{len(words)}"
-        longest = max(len(word.encode("utf-8")) for word in words)
+        longest = max(3, *(len(word.encode("utf-8")) for word in words))
         # No token continues another. With a second space, placeholders are not taken for such.
         continuation = f"{byte_pair.NO_WORD} "
+        known = set(words)
+        characters = [c for r in _EAST_ASIAN for c in map(chr, r) if c not in known]
         model = tf_text.build_fast_wordpiece_model(
-            [*words, no_word], longest, continuation, no_word, True, False
+            [*words, no_word, *characters], longest, continuation, no_word, True, False
         )
         with tf.init_scope(), tf.device("CPU:0"):
             self.words = tf.constant(np.frombuffer(model, np.uint8))
+            self.of_characters = _merged(tf.constant(characters, tf.string), self.merges)
             self.characters = [tf.constant(part) for part in table]
             self.measures = tf.constant(np.array(measures, np.int32))
 

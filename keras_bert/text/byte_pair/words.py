@@ -9,9 +9,9 @@ a space goes to the word behind it; of several blanks the last one stands apart 
 something follows; and a contraction ends where it ends. That takes some 50 ns for each character,
 as much as RE2, which has no lookahead and could not be told where else to cut.
 
-Beyond that, words are cut where no merge can ever join what lies on both sides: behind most Chinese
+Beyond that, words are cut where no merge can join what lies on both sides: between most Chinese
 characters, since vocabularies hold few tokens that go on from one character to the next. A word is
-then not a sentence without blanks, but mostly a character, and the same ones come again and again.
+then not a sentence without blanks, but a character, and the same ones come again and again.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.text.unicode_tables import WHITE_SPACE, read_arrays
-from keras_bert.text.utf8 import byte_counts
+from keras_bert.text.utf8 import ANNOUNCED_BYTES, byte_counts
 
 __all__ = ["character_table", "split_words"]
 
 _LETTER, _NUMBER, _BLANK = 1, 2, 3  # 0: any other
-_KIND = 3  # the bits of the kind
-_CUT = 4  # a bit: a word may always end behind this character
+# What the table says of a character, in the bits of a uint16: its kind; whether a word may end
+# behind it; for six groups of tokens that go on from one character to another, whether it ends as
+# the one, and, a shift higher, whether it begins as the other. The bit below those is always set.
+_KIND, _CUT, _ENDS, _GROUPS, _SHIFT = 0b11, 0b100, 3, 6, 7
 
 _PAGE_BITS = 8
 
@@ -41,38 +43,70 @@ def character_table(tokens: Iterable[bytes]) -> tuple[np.ndarray, np.ndarray]:
         tokens: the bytes of every token that merging can make.
 
     Returns:
-        (pages, numbers): uint8 (pages, 256) and uint8 (4352,). What is said of the code point c
-        stands at `pages[numbers[c // 256], c % 256]`.
+        (pages, numbers): uint16 (pages, 256) and (4352,). What is said of the code point c stands
+        at `pages[numbers[c // 256], c % 256]`.
     """
-    table = _kinds().copy()
+    table = _kinds().astype(np.uint16) | np.uint16(_CUT << _SHIFT)
     first, last = 0x800, 0xFFFF  # characters of three bytes
     codes = np.arange(first, last + 1)
-    cut = np.ones(len(codes), bool)
-    cut[0xD800 - first : 0xE000 - first] = False
+    three_bytes = table[first : last + 1]
+    three_bytes[(codes < 0xD800) | (codes >= 0xE000)] |= _CUT
     encoded = [codes >> 12 | 0xE0, codes >> 6 & 0x3F | 0x80, codes & 0x3F | 0x80]
-    for end in _ends_inside(tokens):
+    crossings = _crossings(tokens)
+    # By what they go on with. That two share a group costs cuts that could have been made: few.
+    rights = sorted({right for _, right in crossings})
+    bits = {right: 1 << place % _GROUPS for place, right in enumerate(rights)}
+    lefts: dict[bytes, int] = {}
+    for left, right in crossings:
+        lefts[left] = lefts.get(left, 0) | bits[right]
+    for left, bit in lefts.items():
         # Characters whose last bytes these are.
-        pairs = zip(reversed(encoded), reversed(end), strict=False)
-        cut &= ~np.logical_and.reduce([bytes_ == byte for bytes_, byte in pairs])
-    table[first : last + 1] |= np.where(cut, np.uint8(_CUT), np.uint8(0))
+        pairs = zip(reversed(encoded), reversed(left), strict=False)
+        ends_so = np.logical_and.reduce([bytes_ == byte for bytes_, byte in pairs])
+        three_bytes[ends_so] |= bit << _ENDS
+    for right, bit in bits.items():
+        table[_beginning_with(right)] |= bit << _ENDS + _SHIFT
     # Equal pages are kept once.
     distinct: dict[bytes, int] = {}
     rows = table.reshape(-1, 1 << _PAGE_BITS)
     numbers = [distinct.setdefault(row.tobytes(), len(distinct)) for row in rows]
-    assert len(distinct) <= 256
-    pages = np.frombuffer(b"".join(distinct), np.uint8).reshape(len(distinct), -1)
-    return pages, np.array(numbers, np.uint8)
+    pages = np.frombuffer(b"".join(distinct), np.uint16).reshape(len(distinct), -1)
+    return pages, np.array(numbers, np.uint16)
 
 
-def _ends_inside(tokens: Iterable[bytes]) -> set[bytes]:
-    """Up to three bytes before each place where a token goes on to another character."""
-    ends = set()
-    for token in tokens:
-        # Behind an ASCII character no cut is made, whatever goes on there.
-        for place in range(1, 0 if token.isascii() else len(token)):
-            if token[place] & 0xC0 != 0x80 and token[place - 1] & 0xC0 == 0x80:
-                ends.add(token[max(0, place - 3) : place])
-    return ends
+def _crossings(tokens: Iterable[bytes]) -> set[tuple[bytes, bytes]]:
+    """Up to three bytes before and behind each place where a token goes on to a character.
+
+    Only behind trailing bytes: behind an ASCII character no cut is made, whatever goes on there.
+    Those that follow from others are left out.
+    """
+    found = {
+        (token[max(0, place - 3) : place], token[place : place + ANNOUNCED_BYTES[token[place]]])
+        for token in tokens
+        for place in range(1, 0 if token.isascii() else len(token))
+        if token[place] & 0xC0 != 0x80 and token[place - 1] & 0xC0 == 0x80
+    }
+    found = {(left, right[:3]) for left, right in found}
+    return {
+        (left, right)
+        for left, right in found
+        if not any(
+            (left[at:], right[:end]) in found
+            for at in range(len(left))
+            for end in range(1, len(right) + 1)
+            if (at, end) != (0, len(right))
+        )
+    }
+
+
+def _beginning_with(head: bytes) -> slice:
+    """The code points whose UTF-8 begins with these bytes, or a few more."""
+    count = ANNOUNCED_BYTES[head[0]]
+    code = head[0] & (0x7F >> count if count > 1 else 0x7F)
+    for byte in head[1:]:
+        code = code << 6 | byte & 0x3F
+    missing = 6 * (count - len(head))
+    return slice(code << missing, code + 1 << missing)
 
 
 @functools.cache
@@ -121,7 +155,7 @@ def split_words(text: tf.Tensor, pages: tf.Tensor, numbers: tf.Tensor) -> tf.Rag
 
 def _word_begins(codes: tf.Tensor, opens: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
     """Whether a word begins at each character (characters,); `opens`: a string does."""
-    kind = tf.bitwise.bitwise_and(known, np.uint8(_KIND))
+    kind = known & np.uint16(_KIND)
     blank = kind == _BLANK
     previous = tf.concat([kind[:1], kind[:-1]], 0)
     after_blank = previous == _BLANK
@@ -131,8 +165,10 @@ def _word_begins(codes: tf.Tensor, opens: tf.Tensor, known: tf.Tensor) -> tf.Ten
     begins |= blank & after_blank & word_follows
     apostrophes = tf.where(begins & (codes == ord("'")))[:, 0]
     begins = _with_contractions(begins, codes, opens, apostrophes)
-    cuts = tf.bitwise.bitwise_and(known, np.uint8(_CUT)) > 0
-    return begins | tf.concat([tf.zeros_like(cuts[:1]), cuts[:-1]], 0)
+    # Where one does not end as the next one goes on, all that they have in common is the cut.
+    common = known[:-1] & tf.bitwise.right_shift(known[1:], np.uint16(_SHIFT))
+    cuts = common & np.uint16((1 << _SHIFT + 2) - 1 - _KIND) == _CUT
+    return begins | tf.concat([tf.zeros_like(opens[:1]), cuts], 0)
 
 
 def _with_contractions(

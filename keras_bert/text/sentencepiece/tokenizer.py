@@ -118,6 +118,8 @@ class SentencePieceTokenizer(Tokenizer):
     #: Hugging Face's `<mask>` and ALBERT's `[MASK]` take the blank before them.
     mask_token_strips = True
 
+    _shown = ("lower_case", "strip_accents", "straight_quotes")
+
     def __init__(
         self,
         model: str | os.PathLike | bytes | Any,
@@ -195,13 +197,6 @@ class SentencePieceTokenizer(Tokenizer):
     def from_config(cls, config: dict[str, Any]) -> SentencePieceTokenizer:
         """Makes the tokenizer that `get_config` described."""
         return cls(**{**config, "model": base64.b64decode(config["model"])})
-
-    def __repr__(self) -> str:
-        return (
-            f"SentencePieceTokenizer(vocabulary_size={self.vocabulary_size}, "
-            f"lower_case={self.lower_case}, strip_accents={self.strip_accents}, "
-            f"straight_quotes={self.straight_quotes}, model_max_length={self.model_max_length})"
-        )
 
     def _texts_of(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """As the `sentencepiece` package: unknown pieces are shown as `⁇`."""

@@ -91,6 +91,8 @@ class WordPieceTokenizer(Tokenizer):
         <tf.RaggedTensor [[2073, 2003, 2026, 4003, 1029]]>
     """
 
+    _shown = ("lower_case", "strip_accents", "tokenize_chinese_chars", "backend")
+
     def __init__(
         self,
         vocabulary: str | os.PathLike | Sequence[str],
@@ -144,14 +146,6 @@ class WordPieceTokenizer(Tokenizer):
             "guards": self.guards,
         }
         return config if self._asked_backend is None else {**config, "backend": self.backend}
-
-    def __repr__(self) -> str:
-        return (
-            f"WordPieceTokenizer(vocabulary_size={self.vocabulary_size}, "
-            f"lower_case={self.lower_case}, strip_accents={self.strip_accents}, "
-            f"tokenize_chinese_chars={self.tokenize_chinese_chars}, "
-            f"model_max_length={self.model_max_length}, backend={self.backend!r})"
-        )
 
     def _strips(self) -> bool:
         return self.lower_case if self.strip_accents is None else bool(self.strip_accents)

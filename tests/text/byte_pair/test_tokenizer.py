@@ -4,9 +4,7 @@ import json
 import lzma
 import pickle
 import random
-import subprocess
 import sys
-import textwrap
 import unicodedata
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from keras_bert.text import BytePairTokenizer, Preprocessor
 from keras_bert.text.unicode_tables import table_path
 from tests.text import fuzz
 from tests.text.byte_pair.reference import ALPHABET, ReferenceBytePair, tokens_of
+from tests.text.fresh_process import from_saved_model
 
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "byte_pair"
 CLASSES = np.load(table_path("unicode16"))
@@ -411,35 +410,12 @@ def test_tokenizers_do_not_share_what_they_run_on(small):
 def test_saved_model_without_this_package(tokenizers, tmp_path):
     texts = [text.encode() for text, _ in read_golden("plain")][:300]
 
-    class Module(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-        def ids(self, strings):
-            return tokenizers["plain"].tokenize(strings)
+    def both(strings):
+        ids = tokenizers["plain"].tokenize(strings)
+        return ids, *tokenizers["nfc"].tokenize_with_offsets(strings)
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-        def composed(self, strings):
-            return tokenizers["nfc"].tokenize_with_offsets(strings)
-
-    tf.saved_model.save(Module(), str(tmp_path / "model"))
-    np.save(tmp_path / "texts.npy", np.array([t.hex() for t in texts]))
-    script = """
-        import json, sys
-        import numpy as np, tensorflow as tf, tensorflow_text
-        model = tf.saved_model.load("model")
-        texts = tf.constant([bytes.fromhex(t) for t in np.load("texts.npy").tolist()])
-        assert not any(m.split(".")[0] == "keras_bert" for m in sys.modules)
-        print(json.dumps([x.to_list() for x in (model.ids(texts), *model.composed(texts))]))
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    ids, *composed = json.loads(done.stdout.splitlines()[-1])
-    assert ids == tokenizers["plain"].tokenize(texts).to_list()
-    assert composed == [x.to_list() for x in tokenizers["nfc"].tokenize_with_offsets(texts)]
+    found = from_saved_model(both, texts, tmp_path)
+    assert found == [x.to_list() for x in both(tf.constant(texts))]
 
 
 def test_large_inputs(small):

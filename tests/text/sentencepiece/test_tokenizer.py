@@ -3,9 +3,6 @@ import gzip
 import json
 import pickle
 import random
-import subprocess
-import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -26,6 +23,7 @@ from keras_bert.text.sentencepiece.model import (
 from keras_bert.text.sentencepiece.tokenizer import with_fairseq_ids
 from tests.text import fuzz
 from tests.text.conftest import FOLDER
+from tests.text.fresh_process import from_saved_model
 from tests.text.litert import ids_in_litert
 
 NAMES = ("albert", "xlmr", "ja")
@@ -333,35 +331,18 @@ def test_made_inside_a_graph():
 
 
 def test_saved_model_without_this_package(spieces, tmp_path):
-    texts = [row["s"] for row in read_rows("albert")][:200]
+    spiece = spieces["albert"]
+    texts = [row["s"].encode() for row in read_rows("albert")][:200]
 
-    class Module(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-        def spans(self, strings):
-            ids, starts, ends = spieces["albert"].tokenize_with_offsets(strings)
-            again = spieces["albert"].tokenize(strings)
-            return ids, starts, ends, again, spieces["albert"].detokenize(again)
+    def there_and_back(strings):
+        spans = spiece.tokenize_with_offsets(strings)
+        ids = spiece.tokenize(strings)
+        return *spans, ids, spiece.detokenize(ids)
 
-    tf.saved_model.save(Module(), str(tmp_path / "model"))
-    (tmp_path / "texts.json").write_text(json.dumps(texts))
-    script = """
-        import json, sys
-        import tensorflow as tf, tensorflow_text
-        model = tf.saved_model.load("model")
-        texts = json.load(open("texts.json"))
-        assert not any(m.split(".")[0] == "keras_bert" for m in sys.modules)
-        *rows, read = model.spans(tf.constant([t.encode() for t in texts]))
-        print(json.dumps([*(x.to_list() for x in rows), [t.decode() for t in read.numpy()]]))
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    wanted = [x.to_list() for x in spieces["albert"].tokenize_with_offsets(texts)]
-    ids = tf.ragged.constant(wanted[0], tf.int32)
-    read = [text.decode() for text in spieces["albert"].detokenize(ids).numpy()]
-    assert json.loads(done.stdout) == [*wanted, wanted[0], read]
+    *rows, read = from_saved_model(there_and_back, texts, tmp_path)
+    *wanted, wanted_read = there_and_back(tf.constant(texts))
+    assert rows == [x.to_list() for x in wanted]
+    assert read == [text.decode() for text in wanted_read.numpy()]
 
 
 @pytest.mark.parametrize("name", ["albert", "xlmr"])

@@ -2,9 +2,6 @@
 
 import copy
 import random
-import subprocess
-import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -15,6 +12,7 @@ from keras_bert.text import AddedToken, Preprocessor, WordPieceTokenizer
 from keras_bert.text.wordpiece import in_python as in_python_module
 from tests.text import fuzz
 from tests.text.conftest import SMALL, VOCABULARIES, read_golden, read_tokens
+from tests.text.fresh_process import last_line
 from tests.text.wordpiece.test_tokenizer import character_vocabulary
 
 # In all vocabularies together.
@@ -167,23 +165,20 @@ def test_saved_only_if_asked_for(small):
 
 def test_without_tensorflow_text(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(SMALL), encoding="utf-8")
-    script = """
+    script = f"""
         import sys
         sys.modules["tensorflow_text"] = None
         import keras_bert as kb
-        tokenizer = kb.WordPieceTokenizer(sys.argv[1])
-        print(tokenizer.backend, tokenizer.tokenize("the card").numpy().tolist())
+        vocabulary = {str(tmp_path / "vocab.txt")!r}
+        tokenizer = kb.WordPieceTokenizer(vocabulary)
         try:
-            kb.WordPieceTokenizer(sys.argv[1], backend="tensorflow")
+            kb.WordPieceTokenizer(vocabulary, backend="tensorflow")
         except ImportError as error:
-            print(error)
+            print(tokenizer.backend, tokenizer.tokenize("the card").numpy().tolist(), error)
     """
-    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "vocab.txt")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()
-    assert first == "python [5, 6]"
-    assert 'take backend="python"' in second
+    found = last_line(script)
+    assert found.startswith("python [5, 6] ")
+    assert 'take backend="python"' in found
 
 
 # --- words without a vocabulary ------------------------------------------------------------------

@@ -2,9 +2,6 @@ import copy
 import json
 import pickle
 import random
-import subprocess
-import sys
-import textwrap
 import unicodedata
 
 import keras
@@ -16,6 +13,7 @@ from keras_bert.text import WordPieceTokenizer
 from keras_bert.text.unicode_tables import UNICODE_VERSION
 from tests.text import fuzz
 from tests.text.conftest import SMALL, VOCABULARIES, read_golden, read_tokens
+from tests.text.fresh_process import from_saved_model
 from tests.text.litert import ids_in_litert
 from tests.text.wordpiece.reference import ReferenceWordPiece
 
@@ -428,7 +426,10 @@ def test_properties(small):
     )
     assert small.lower_case and small.model_max_length == 16
     assert WordPieceTokenizer(SMALL, mask_token="<mask>").mask_id is None
-    assert f"vocabulary_size={len(SMALL)}" in repr(small)
+    assert repr(small) == (
+        f"WordPieceTokenizer(vocabulary_size={len(SMALL)}, lower_case=True, strip_accents=None, "
+        "tokenize_chinese_chars=True, backend='tensorflow', model_max_length=16)"
+    )
 
 
 def test_last_of_equal_tokens_wins():
@@ -504,31 +505,19 @@ def test_made_inside_a_graph():
 
 
 def test_saved_model_without_this_package(tokenizers, tmp_path):
-    texts = [text for _, text, _ in read_golden("uncased")][:200]
-
-    class Module(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-        def ids(self, strings):
-            return tokenizers["uncased"].tokenize(strings)
-
-    tf.saved_model.save(Module(), str(tmp_path / "model"))
-    np.save(tmp_path / "texts.npy", np.array([t.hex() for t in texts]))
-    script = """
-        import json, sys
-        import numpy as np, tensorflow as tf, tensorflow_text
-        model = tf.saved_model.load("model")
-        texts = [bytes.fromhex(t) for t in np.load("texts.npy").tolist()]
-        assert not any(m.split(".")[0] == "keras_bert" for m in sys.modules)
-        print(json.dumps(model.ids(tf.constant(texts)).to_list()))
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
+    tokenize = tokenizers["uncased"].tokenize_with_offsets
+    plain = [
+        b"The card is lost.",
+        *(text for _, text, _ in read_golden("uncased") if text.isascii()),
+    ]
+    odd = ["ΟΔΟΣ".encode(), "é".encode() * 200, b"a" * 201, b"\xff"]
+    found = from_saved_model(
+        lambda strings: (*tokenize(strings), *tokenize(strings[: len(plain)])),
+        [*plain, *odd],
+        tmp_path,
     )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == tokenizers["uncased"].tokenize(texts).to_list()
+    wanted = *tokenize([*plain, *odd]), *tokenize(plain)
+    assert found == [x.to_list() for x in wanted]
 
 
 # --- without guards ------------------------------------------------------------------------------
