@@ -198,35 +198,41 @@ class BytePairTokenizer(Tokenizer):
         """Ids of the pieces; bytes that the vocabulary lacks have ids behind it."""
         words = split_words(text, *self._model.characters)
         different, place = tf.unique(words.values)
-        pieces = tf.cond(plain, lambda: self._look_up(different), lambda: self._merge(different))
-        of_words = tf.gather(pieces, place)
+        rows, order = tf.cond(
+            plain, lambda: self._look_up(different), lambda: self._merge_all(different)
+        )
+        of_words = tf.gather(rows, tf.gather(order, place))
         return tf.RaggedTensor.from_row_splits(
             of_words.values, tf.gather(of_words.row_splits, words.row_splits), validate=False
         )
 
-    def _look_up(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """The pieces of words: most are tokens, or characters merged before; others are merged."""
+    def _look_up(self, words: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """The pieces of words: most are tokens, or characters merged before; others are merged.
+
+        Returns:
+            (rows, order): ragged pieces, and in which row those of each word are.
+        """
         import tensorflow_text as tf_text
 
         lookup = tf_text.FastWordpieceTokenizer(
             model_buffer=self._model.words, token_out_type=tf.int32, no_pretokenization=True
         )
-        tokens = lookup.tokenize(words)  # one each: no word is empty
-        found, limit = tokens.values, self.vocabulary_size
+        found, limit = lookup.tokenize(words).values, self.vocabulary_size  # no word is empty
         others = tf.where(found == limit)[:, 0]
         merged = self._merge(tf.gather(words, others))
 
-        def with_characters() -> tf.RaggedTensor:
+        def with_characters() -> tuple[tf.RaggedTensor, tf.Tensor]:
             single = tf.where(found > limit)[:, 0]
             characters = tf.gather(found, single) - (limit + 1)
             pieces = tf.gather(self._model.of_characters, characters)
-            return _replaced(tokens, tf.concat([others, single], 0), merged, pieces)
+            return _rows(found, tf.concat([others, single], 0), merged, pieces)
 
         return tf.cond(
-            tf.reduce_any(found > limit),
-            with_characters,
-            lambda: _replaced(tokens, others, merged),
+            tf.reduce_any(found > limit), with_characters, lambda: _rows(found, others, merged)
         )
+
+    def _merge_all(self, words: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        return self._merge(words), tf.range(tf.size(words, tf.int64))
 
     def _merge(self, words: tf.Tensor) -> tf.RaggedTensor:
         return _merged(words, self._model.merges)
@@ -282,12 +288,29 @@ def _merged(words: tf.Tensor, model: bytes) -> tf.RaggedTensor:
     return merger.tokenize(tf.strings.unicode_transcode(words, "ISO-8859-1", "UTF-8"))
 
 
-def _replaced(rows: tf.RaggedTensor, places: tf.Tensor, *others: tf.RaggedTensor):
-    """Ragged rows, with those at `places`, int64, replaced by other rows in this order."""
-    count = rows.nrows()
+def _rows(
+    tokens: tf.Tensor, places: tf.Tensor, *others: tf.RaggedTensor
+) -> tuple[tf.RaggedTensor, tf.Tensor]:
+    """Rows of one token each, and behind them others.
+
+    Args:
+        tokens: int32 (words,).
+        places: for each row of `others`, one after the other, whose place it takes, int64.
+        *others: ragged int32.
+
+    Returns:
+        (rows, order): all of them, and in which row that of each word is, int64 (words,).
+    """
+    count = tf.size(tokens, tf.int64)
+    starts, end = [tf.range(count)], count
+    for ragged in others:
+        starts.append(end + ragged.row_splits[:-1])
+        end += tf.size(ragged.values, tf.int64)
+    values = tf.concat([tokens, *(ragged.values for ragged in others)], 0)
+    splits = tf.concat([*starts, [end]], 0)
     behind = count + tf.range(tf.size(places, tf.int64))
     order = tf.tensor_scatter_nd_update(tf.range(count), places[:, tf.newaxis], behind)
-    return tf.gather(tf.concat([rows, *others], axis=0), order)
+    return tf.RaggedTensor.from_row_splits(values, splits, validate=False), order
 
 
 def _token_bytes(token: str, names: frozenset[str]) -> bytes:

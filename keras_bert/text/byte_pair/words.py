@@ -131,7 +131,8 @@ def split_words(text: tf.Tensor, pages: tf.Tensor, numbers: tf.Tensor) -> tf.Rag
     Returns:
         Strings, ragged (batch, words).
     """
-    import tensorflow_text as tf_text
+    # Not `ByteSplitter`, which calls this op and then checks its row splits by sixty others.
+    from tensorflow_text.python.ops.byte_splitter import gen_byte_splitter
 
     characters, offsets = tf.strings.unicode_decode_with_offsets(text, "UTF-8")
     codes, places = characters.values, offsets.values
@@ -147,10 +148,8 @@ def split_words(text: tf.Tensor, pages: tf.Tensor, numbers: tf.Tensor) -> tf.Rag
     splits = tf.gather(before, characters.row_splits)
     starts, last_starts = (tf.cast(tf.gather(places, at), tf.int32) for at in (first, last))
     ends = last_starts + byte_counts(tf.gather(codes, last))
-    starts, ends = (
-        tf.RaggedTensor.from_row_splits(place, splits, validate=False) for place in (starts, ends)
-    )
-    return tf_text.ByteSplitter().split_by_offsets(text, starts, ends)
+    words, _ = gen_byte_splitter.tf_text_byte_split_by_offsets(text, starts, ends, splits)
+    return tf.RaggedTensor.from_row_splits(words, splits, validate=False)
 
 
 def _word_begins(codes: tf.Tensor, opens: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
@@ -181,13 +180,15 @@ def _with_contractions(
     inside = tf.where(opens, 0, codes)
     inside = tf.concat([inside, [0, 0, 0]], 0)
     second, third = tf.gather(inside, apostrophes + 1), tf.gather(inside, apostrophes + 2)
-    short = tf.reduce_any([second == ord(letter) for letter in "stmd"], axis=0)
+    short = tf.reduce_any(second[:, tf.newaxis] == list(map(ord, "stmd")), axis=1)
+    # Both letters in one number: code points take 21 bits.
+    both = tf.bitwise.left_shift(tf.cast(second, tf.int64), 21) + tf.cast(third, tf.int64)
     long = tf.reduce_any(
-        [(second == ord(a)) & (third == ord(b)) for a, b in ("re", "ve", "ll")], axis=0
+        both[:, tf.newaxis] == [ord(a) << 21 | ord(b) for a, b in ("re", "ve", "ll")], axis=1
     )
-    found = short | long
-    letters = tf.boolean_mask(apostrophes, found) + 1
-    behind = letters + tf.where(tf.boolean_mask(short, found), np.int64(1), np.int64(2))
+    found = tf.where(short | long)[:, 0]
+    letters = tf.gather(apostrophes, found) + 1
+    behind = letters + tf.where(tf.gather(short, found), np.int64(1), np.int64(2))
     places = tf.concat([letters, behind], 0)
     values = tf.concat([tf.zeros_like(letters, tf.bool), tf.ones_like(behind, tf.bool)], 0)
     return tf.tensor_scatter_nd_update(begins, places[:, tf.newaxis], values)[:size]
