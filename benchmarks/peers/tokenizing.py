@@ -72,11 +72,16 @@ def pipeline(batch_size: int, what: str) -> dict:
         STATE["pipelines"][key] = endless(STATE["graphs"][what], batch_size)
     take = STATE["pipelines"][key]
     texts = len(STATE["texts"])
-    take(4)  # What was made ready while others were at work.
+    take(ahead(batch_size) + 2)  # What was made ready while others were at work.
     started = time.perf_counter()
     take(-(-texts // batch_size))
     seconds = time.perf_counter() - started
     return {"seconds": seconds, "examples": texts, "peak_mib": grown_mib()}
+
+
+def ahead(batch_size: int) -> int:
+    """How many batches are made ahead: of small ones more, so that threads need not wait."""
+    return min(16, max(2, 512 // batch_size))
 
 
 def endless(function, batch_size: int):
@@ -84,7 +89,8 @@ def endless(function, batch_size: int):
     import tensorflow as tf
 
     data = tf.data.Dataset.from_tensor_slices(STATE["texts"]).batch(batch_size).cache().repeat()
-    data = data.map(function, num_parallel_calls=STATE["threads"]).prefetch(2)
+    data = data.map(function, num_parallel_calls=STATE["threads"])
+    data = data.prefetch(ahead(batch_size))
     options = tf.data.Options()
     options.threading.private_threadpool_size = STATE["threads"]
     options.autotune.enabled = False
