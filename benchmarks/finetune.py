@@ -111,6 +111,7 @@ def order(record: dict) -> tuple:
 def summary(records: Records) -> str:
     """Markdown: a row per cell."""
     peers = ["PyTorch, grouped by length", "PyTorch", "KerasHub", "KerasHub XLA"]
+    peers = [p for p in peers if any(p in one["results"] for one in records.all.values())]
     lines = [
         "| model | texts | threads | batch | keras_bert, texts/s "
         + "".join(f"| × {peer} " for peer in peers)

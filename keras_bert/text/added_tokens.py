@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_bert.text.offsets import split_by_offsets
 from keras_bert.text.unicode_tables import WHITE_SPACE
 from keras_bert.text.utf8 import NEVER_IN_UTF8, character_class
 
@@ -312,7 +313,7 @@ class _Pass:
         lengths = tf.strings.length(parts.texts.values)[:, tf.newaxis]
         text_starts = tf.concat([tf.zeros_like(lengths), ends], axis=1)
         text_ends = tf.concat([starts, lengths], axis=1)
-        texts = _split_by_offsets(parts.texts.values, text_starts, text_ends)
+        texts = split_by_offsets(parts.texts.values, text_starts, text_ends)
         texts, stripped = self._strip(texts, numbers)
         first = tf.gather(parts.starts.values, text_starts.value_rowids())
         tokens = numbers.with_values(tf.gather(self._ids, numbers.values))
@@ -345,24 +346,6 @@ class _Pass:
             less = tf.strings.regex_replace(texts.values, rf"{_BLANK}+\z", "")
             texts = texts.with_values(tf.where(claimed, less, texts.values))
         return texts, stripped
-
-
-def _split_by_offsets(
-    strings: tf.Tensor, starts: tf.RaggedTensor, ends: tf.RaggedTensor
-) -> tf.RaggedTensor:
-    """What stands between bytes of strings (batch,): ragged (batch, parts).
-
-    Not `tf.strings.substr`, which would be given a copy of the whole string for each part of it.
-    """
-    try:
-        import tensorflow_text as tf_text
-    except ModuleNotFoundError:  # a tokenizer in Python: some ten times slower
-        characters = tf.strings.bytes_split(strings)
-        base = tf.cast(tf.gather(characters.row_starts(), starts.value_rowids()), tf.int32)
-        places = tf.ragged.range(base + starts.values, base + ends.values)
-        parts = places.with_values(tf.gather(characters.values, places.values))
-        return starts.with_values(tf.strings.reduce_join(parts, axis=1))
-    return tf_text.ByteSplitter().split_by_offsets(strings, starts, ends)
 
 
 def _hashes(contents: tf.Tensor) -> tf.Tensor:

@@ -14,7 +14,7 @@ from keras_bert.text.utf8 import (
     replace_ill_formed,
 )
 
-__all__ = ["ENDS", "UNITS", "in_characters", "original_spans"]
+__all__ = ["ENDS", "UNITS", "in_characters", "original_spans", "split_by_offsets"]
 
 UNITS = ("bytes", "characters")
 ENDS = ("tight", "loose")
@@ -112,3 +112,40 @@ def in_characters(
     characters = tf.gather(begun, first) - tf.gather(continues, first) - before
     behind = tf.gather(begun, base + ends.values) - before
     return starts.with_values(characters), ends.with_values(behind)
+
+
+def split_by_offsets(
+    strings: tf.Tensor, starts: tf.RaggedTensor, ends: tf.RaggedTensor
+) -> tf.RaggedTensor:
+    """What stands between bytes of strings.
+
+    Not `tf.strings.substr`, which would be given a copy of the whole string for each part of it.
+
+    Args:
+        strings: the strings (batch,).
+        starts: the parts' first bytes, ragged int32 (batch, parts).
+        ends: the bytes behind their last ones.
+
+    Returns:
+        Strings, ragged (batch, parts).
+
+    Example:
+        >>> spans = tf.ragged.constant([[0, 4]]), tf.ragged.constant([[3, 8]])
+        >>> split_by_offsets(tf.constant(["the card"]), *spans)
+        <tf.RaggedTensor [[b'the', b'card']]>
+    """
+    try:
+        import tensorflow_text  # noqa: F401  its ops cannot be imported without it
+
+        # Not `ByteSplitter`, which calls this op and then checks its row splits by sixty others.
+        from tensorflow_text.python.ops.byte_splitter import gen_byte_splitter
+    except ModuleNotFoundError:  # a tokenizer in Python: some ten times slower
+        characters = tf.strings.bytes_split(strings)
+        base = tf.cast(tf.gather(characters.row_starts(), starts.value_rowids()), tf.int32)
+        places = tf.ragged.range(base + starts.values, base + ends.values)
+        parts = places.with_values(tf.gather(characters.values, places.values))
+        return starts.with_values(tf.strings.reduce_join(parts, axis=1))
+    parts, _ = gen_byte_splitter.tf_text_byte_split_by_offsets(
+        strings, starts.values, ends.values, starts.row_splits
+    )
+    return starts.with_values(parts)

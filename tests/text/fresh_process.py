@@ -17,7 +17,7 @@ SCRIPT = """
     def rows(values):
         return values.to_list() if isinstance(values, tf.RaggedTensor) else values.numpy().tolist()
 
-    found = [rows(x) for x in model.run(texts)]
+    found = tf.nest.map_structure(rows, model.run(texts))
     assert not any(name.split(".")[0] == "keras_bert" for name in sys.modules)
     print(json.dumps(found, default=bytes.decode))
 """
@@ -37,7 +37,7 @@ def last_line(script, folder=None, **environment):
 
 
 def from_saved_model(function, texts, folder):
-    """Nested lists of what a function from strings to tensors gives for texts (bytes).
+    """Nested lists of what a function from strings gives for texts (bytes): tensors, or a dict.
 
     It is saved in `folder`, and run from there by a process that never imports keras_bert.
     """

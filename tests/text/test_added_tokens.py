@@ -3,13 +3,12 @@ import functools
 import gzip
 import json
 import pickle
-import sys
 
 import keras
 import pytest
 import tensorflow as tf
 
-from keras_bert.text import AddedToken, WordPieceTokenizer, added_tokens
+from keras_bert.text import AddedToken, WordPieceTokenizer
 from tests.text.conftest import FOLDER, SMALL, read_tokens
 
 
@@ -236,13 +235,3 @@ def test_in_tf_data_and_saved_models(tmp_path):
 
     tf.saved_model.save(Module(), str(tmp_path))
     assert tf.saved_model.load(str(tmp_path)).ids(tf.constant(texts)).to_list() == wanted
-
-
-def test_parts_are_cut_out_without_tf_text(monkeypatch):
-    strings = tf.constant(["", "añb", "xyz"])
-    starts = tf.ragged.constant([[0], [0, 1, 4], [1]], dtype=tf.int32)
-    ends = tf.ragged.constant([[0], [1, 3, 4], [3]], dtype=tf.int32)
-    wanted = [[b""], [b"a", "ñ".encode(), b""], [b"yz"]]
-    assert added_tokens._split_by_offsets(strings, starts, ends).to_list() == wanted
-    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
-    assert added_tokens._split_by_offsets(strings, starts, ends).to_list() == wanted

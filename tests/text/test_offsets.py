@@ -1,7 +1,9 @@
+import sys
+
 import pytest
 import tensorflow as tf
 
-from keras_bert.text.offsets import in_characters, original_spans
+from keras_bert.text.offsets import in_characters, original_spans, split_by_offsets
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,13 @@ def test_original_spans(loose, end):
     starts, ends = original_spans(strings, origins, *spans, loose)
     assert (starts.to_list(), ends.to_list()) == ([[1]], [[end]])
     assert starts.dtype == ends.dtype == tf.int32
+
+
+def test_parts_are_cut_out_without_tf_text(monkeypatch):
+    strings = tf.constant(["", "añb", "xyz"])
+    starts = tf.ragged.constant([[0], [0, 1, 4], [1]], dtype=tf.int32)
+    ends = tf.ragged.constant([[0], [1, 3, 4], [3]], dtype=tf.int32)
+    wanted = [[b""], [b"a", "ñ".encode(), b""], [b"yz"]]
+    assert split_by_offsets(strings, starts, ends).to_list() == wanted
+    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
+    assert split_by_offsets(strings, starts, ends).to_list() == wanted

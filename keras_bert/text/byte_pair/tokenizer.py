@@ -199,7 +199,9 @@ class BytePairTokenizer(Tokenizer):
         words = split_words(text, *self._model.characters)
         different, place = tf.unique(words.values)
         rows, order = tf.cond(
-            plain, lambda: self._look_up(different), lambda: self._merge_all(different)
+            plain,
+            lambda: self._look_up(different),
+            lambda: (self._model.merge(different), tf.range(tf.size(different, tf.int64))),
         )
         of_words = tf.gather(rows, tf.gather(order, place))
         return tf.RaggedTensor.from_row_splits(
@@ -219,7 +221,7 @@ class BytePairTokenizer(Tokenizer):
         )
         found, limit = lookup.tokenize(words).values, self.vocabulary_size  # no word is empty
         others = tf.where(found == limit)[:, 0]
-        merged = self._merge(tf.gather(words, others))
+        merged = self._model.merge(tf.gather(words, others))
 
         def with_characters() -> tuple[tf.RaggedTensor, tf.Tensor]:
             single = tf.where(found > limit)[:, 0]
@@ -230,12 +232,6 @@ class BytePairTokenizer(Tokenizer):
         return tf.cond(
             tf.reduce_any(found > limit), with_characters, lambda: _rows(found, others, merged)
         )
-
-    def _merge_all(self, words: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
-        return self._merge(words), tf.range(tf.size(words, tf.int64))
-
-    def _merge(self, words: tf.Tensor) -> tf.RaggedTensor:
-        return _merged(words, self._model.merges)
 
     def _token_ids(self, pieces: tf.Tensor) -> tf.Tensor:
         if not self._model.absent_bytes:
@@ -276,16 +272,6 @@ class BytePairTokenizer(Tokenizer):
             starts -= inside(starts)
             ends += inside(ends)
         return tf.maximum(starts - text_start, 0), tf.maximum(ends - text_start, 0)
-
-
-def _merged(words: tf.Tensor, model: bytes) -> tf.RaggedTensor:
-    """The pieces of words (words,), each merged by itself, ragged int32 (words, pieces)."""
-    import tensorflow_text as tf_text
-
-    # Made where it is used, and so part of each graph: kept in the tokenizer, the op's resource
-    # would have to be tracked by whatever is saved.
-    merger = tf_text.SentencepieceTokenizer(model=model)
-    return merger.tokenize(tf.strings.unicode_transcode(words, "ISO-8859-1", "UTF-8"))
 
 
 def _rows(
@@ -391,9 +377,18 @@ class _Model:
         )
         with tf.init_scope(), tf.device("CPU:0"):
             self.words = tf.constant(np.frombuffer(model, np.uint8))
-            self.of_characters = _merged(tf.constant(characters, tf.string), self.merges)
+            self.of_characters = self.merge(tf.constant(characters, tf.string))
             self.characters = [tf.constant(part) for part in table]
             self.measures = tf.constant(np.array(measures, np.int32))
+
+    def merge(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """The pieces of words (words,), each merged by itself, ragged int32 (words, pieces)."""
+        import tensorflow_text as tf_text
+
+        # Made where it is used, and so part of each graph: kept, the op's resource would have to be
+        # tracked by whatever is saved.
+        merger = tf_text.SentencepieceTokenizer(model=self.merges)
+        return merger.tokenize(tf.strings.unicode_transcode(words, "ISO-8859-1", "UTF-8"))
 
 
 @functools.lru_cache(maxsize=4)

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
+from keras_bert.text.offsets import split_by_offsets
 from keras_bert.text.unicode_tables import WHITE_SPACE, read_arrays
 from keras_bert.text.utf8 import ANNOUNCED_BYTES, byte_counts
 
@@ -81,12 +82,14 @@ def _crossings(tokens: Iterable[bytes]) -> set[tuple[bytes, bytes]]:
     Those that follow from others are left out.
     """
     found = {
-        (token[max(0, place - 3) : place], token[place : place + ANNOUNCED_BYTES[token[place]]])
+        (
+            token[max(0, place - 3) : place],
+            token[place : place + min(3, ANNOUNCED_BYTES[token[place]])],
+        )
         for token in tokens
         for place in range(1, 0 if token.isascii() else len(token))
         if token[place] & 0xC0 != 0x80 and token[place - 1] & 0xC0 == 0x80
     }
-    found = {(left, right[:3]) for left, right in found}
     return {
         (left, right)
         for left, right in found
@@ -131,9 +134,6 @@ def split_words(text: tf.Tensor, pages: tf.Tensor, numbers: tf.Tensor) -> tf.Rag
     Returns:
         Strings, ragged (batch, words).
     """
-    # Not `ByteSplitter`, which calls this op and then checks its row splits by sixty others.
-    from tensorflow_text.python.ops.byte_splitter import gen_byte_splitter
-
     characters, offsets = tf.strings.unicode_decode_with_offsets(text, "UTF-8")
     codes, places = characters.values, offsets.values
     page = tf.cast(tf.gather(numbers, tf.bitwise.right_shift(codes, _PAGE_BITS)), tf.int32)
@@ -148,8 +148,8 @@ def split_words(text: tf.Tensor, pages: tf.Tensor, numbers: tf.Tensor) -> tf.Rag
     splits = tf.gather(before, characters.row_splits)
     starts, last_starts = (tf.cast(tf.gather(places, at), tf.int32) for at in (first, last))
     ends = last_starts + byte_counts(tf.gather(codes, last))
-    words, _ = gen_byte_splitter.tf_text_byte_split_by_offsets(text, starts, ends, splits)
-    return tf.RaggedTensor.from_row_splits(words, splits, validate=False)
+    starts = tf.RaggedTensor.from_row_splits(starts, splits, validate=False)
+    return split_by_offsets(text, starts, starts.with_values(ends))
 
 
 def _word_begins(codes: tf.Tensor, opens: tf.Tensor, known: tf.Tensor) -> tf.Tensor:

@@ -139,19 +139,16 @@ def _place_of_limit(model: np.ndarray) -> int:
 
     Source: tensorflow_text/core/kernels/fast_wordpiece_tokenizer_model.fbs.
     """
-    import flatbuffers
     from flatbuffers.number_types import Int32Flags
 
-    buffer = model.tobytes()
-    root = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buffer, 0)
-    fields = flatbuffers.table.Table(buffer, root)
+    fields = normalizer.open_flatbuffer(model)
     offset = fields.Offset(12)
-    if not offset or fields.Get(Int32Flags, root + offset) != MAX_WORD_BYTES:
+    if not offset or fields.Get(Int32Flags, fields.Pos + offset) != MAX_WORD_BYTES:
         raise RuntimeError(
             "tensorflow-text writes its WordPiece models in another form than version 2.20 does. "
             "Install that: pip install 'tensorflow-text==2.20.*'."
         )
-    return root + offset
+    return fields.Pos + offset
 
 
 def _as_bytes(number: int) -> np.ndarray:

@@ -41,6 +41,7 @@ __all__ = [
     "make_table",
     "normalization",
     "normalizer_model",
+    "open_flatbuffer",
     "read_table",
     "sigma_context",
     "write_tables",
@@ -307,13 +308,19 @@ def _write_model(table: Mapping[int, str]) -> np.ndarray:
     return np.frombuffer(bytes(builder.Output()), np.uint8).copy()
 
 
-def _open_model(model: np.ndarray) -> tuple[np.ndarray, bytes]:
+def open_flatbuffer(model: np.ndarray):
+    """The fields of a flatbuffer (uint8 array): a `flatbuffers.table.Table`."""
     import flatbuffers
-    from flatbuffers.number_types import Uint8Flags, Uint32Flags
 
     buffer = model.tobytes()
     root = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buffer, 0)
-    fields = flatbuffers.table.Table(buffer, root)
+    return flatbuffers.table.Table(buffer, root)
+
+
+def _open_model(model: np.ndarray) -> tuple[np.ndarray, bytes]:
+    from flatbuffers.number_types import Uint8Flags, Uint32Flags
+
+    fields = open_flatbuffer(model)
     units = fields.GetVectorAsNumpy(Uint32Flags, fields.Offset(6))
     pool = fields.GetVectorAsNumpy(Uint8Flags, fields.Offset(10))
     return units, pool.tobytes()

@@ -164,7 +164,9 @@ class WordPieceTokenizer(Tokenizer):
         automaton = Automaton.of(
             "\n".join(self.model_vocabulary), self.unk_token, self.tokenize_chinese_chars
         )
-        words = automaton.for_short_words if self.guards else automaton.for_long_words(True)
+        words = (
+            automaton.for_short_words if self.guards else automaton.for_long_words(constant=True)
+        )
         return tf_text.FastBertNormalizer(model_buffer=model), _wordpiece(words), automaton
 
     def _make_python(self) -> PythonWordPiece:

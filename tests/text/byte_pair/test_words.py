@@ -89,7 +89,7 @@ def test_no_token_goes_on_across_a_cut(table):
         for place in range(1, len(token)):
             if token[place] & 0xC0 == 0x80:
                 continue
-            going_on = [c for c in token[place : place + 4].decode("utf-8", "ignore")[:1]]
+            going_on = list(token[place : place + 4].decode("utf-8", "ignore")[:1])
             going_on = going_on or beginning[token[place:]]
             lefts = ending[token[max(0, place - 3) : place]]
             if lefts and going_on:
