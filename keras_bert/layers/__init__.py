@@ -1,14 +1,18 @@
 """Keras layers with weights: embeddings, attention, the Transformer block, task heads."""
 
 from keras_bert.layers.attention import SelfAttention
+from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.embeddings import BertEmbeddings
 from keras_bert.layers.heads import ClassificationHead, Pooler
 from keras_bert.layers.linear import Linear
+from keras_bert.layers.normalization import LayerNorm
 from keras_bert.layers.transformer_block import TransformerBlock
 
 __all__ = [
     "BertEmbeddings",
     "ClassificationHead",
+    "Dropout",
+    "LayerNorm",
     "Linear",
     "Pooler",
     "SelfAttention",

@@ -5,6 +5,7 @@ import functools
 from keras import ops
 
 from keras_bert.config import ACTIVATIONS
+from keras_bert.layers import gradients
 
 __all__ = ["get_activation"]
 
@@ -29,8 +30,16 @@ _FUNCTIONS = {
 }
 
 
-def get_activation(name: str):
+# The same for training, where these two need less memory.
+_IN_TRAINING = {**_FUNCTIONS, "gelu": gradients.gelu, "gelu_tanh": gradients.gelu_tanh}
+
+
+def get_activation(name: str, training: bool = False):
     """Returns the function for a checkpoint's activation name.
+
+    Args:
+        name: The name.
+        training: Whether it is for training: some functions then keep less for their gradient.
 
     Raises:
         ValueError: If the name is unknown; the message lists the known ones.
@@ -40,7 +49,7 @@ def get_activation(name: str):
         0.0
     """
     try:
-        return _FUNCTIONS[ACTIVATIONS[name]]
+        return (_IN_TRAINING if training else _FUNCTIONS)[ACTIVATIONS[name]]
     except KeyError:
         raise ValueError(
             f"Unknown activation {name!r}; known are {', '.join(ACTIVATIONS)}."

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from keras_bert.layers import gradients
+from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.linear import Linear
 
 __all__ = ["SelfAttention"]
@@ -46,7 +48,7 @@ class SelfAttention(keras.layers.Layer):
         linear = {"initializer_range": initializer_range, "dtype": self.dtype_policy}
         self.query_key_value = Linear(3 * hidden_size, name="query_key_value", **linear)
         self.output_linear = Linear(hidden_size, name="output", **linear)
-        self.dropout = keras.layers.Dropout(dropout_rate, dtype=self.dtype_policy)
+        self.dropout = Dropout(dropout_rate, dtype=self.dtype_policy)
 
     def build(self, *_):
         """Creates the weights of both linear layers."""
@@ -63,9 +65,16 @@ class SelfAttention(keras.layers.Layer):
     ):
         """Attends from all tokens, or from the first alone, to all tokens."""
         query, key, value = self._project(hidden, first_token_only)
-        probabilities = self._probabilities(query, key, attention_mask)
-        dropped = self.dropout(ops.cast(probabilities, self.compute_dtype), training=training)
-        context = ops.transpose(ops.matmul(dropped, value), (0, 2, 1, 3))
+        scores = self._scores(query, key, attention_mask)
+        probabilities = None
+        if training and not return_attention_scores:
+            kept = self.dropout.kept(ops.shape(scores)) if self.dropout.rate else None
+            context = gradients.attend(scores, value, kept, self.dropout.scale)
+        else:
+            probabilities = ops.softmax(scores)
+            dropped = self.dropout(ops.cast(probabilities, self.compute_dtype), training=training)
+            context = ops.matmul(dropped, value)
+        context = ops.transpose(context, (0, 2, 1, 3))
         shape = ops.shape(context)
         output = self.output_linear(ops.reshape(context, (*shape[:2], self.hidden_size)))
         return (output, probabilities) if return_attention_scores else output
@@ -89,15 +98,14 @@ class SelfAttention(keras.layers.Layer):
         # tensor of zeros per part: 15 % of a training step on CPU when it was measured.
         return ops.unstack(ops.transpose(split, (2, 0, 3, 1, 4)), num=parts, axis=0)
 
-    def _probabilities(self, query, key, mask):
-        """Attention probabilities (batch, heads, queries, seq), always in float32."""
+    def _scores(self, query, key, mask):
+        """What the softmax is taken of (batch, heads, queries, seq), always in float32."""
         query = query * (1.0 / math.sqrt(self.hidden_size // self.num_heads))
-        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        scores = ops.cast(ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))), "float32")
         if mask is None:
-            return ops.softmax(ops.cast(scores, "float32"))
+            return scores
         bias = (1.0 - ops.cast(mask, "float32")) * MASKED
-        bias = ops.expand_dims(ops.expand_dims(bias, 1), 1)
-        return ops.softmax(ops.cast(scores, "float32") + bias)
+        return scores + ops.expand_dims(ops.expand_dims(bias, 1), 1)
 
     def get_config(self):
         """Returns the constructor's arguments."""

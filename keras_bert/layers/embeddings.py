@@ -4,6 +4,8 @@ import keras
 from keras import ops
 
 from keras_bert.config import EncoderConfig
+from keras_bert.layers.dropout import Dropout
+from keras_bert.layers.normalization import LayerNorm
 
 __all__ = ["BertEmbeddings"]
 
@@ -33,10 +35,10 @@ class BertEmbeddings(keras.layers.Layer):
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
         self.config = EncoderConfig.of(config)
-        self.layer_norm = keras.layers.LayerNormalization(
+        self.layer_norm = LayerNorm(
             epsilon=self.config.layer_norm_epsilon, name="layer_norm", dtype=self.dtype_policy
         )
-        self.dropout = keras.layers.Dropout(self.config.dropout_rate, dtype=self.dtype_policy)
+        self.dropout = Dropout(self.config.dropout_rate, dtype=self.dtype_policy)
 
     def build(self, *_):
         """Creates the three tables and the LayerNorm weights."""
@@ -71,7 +73,7 @@ class BertEmbeddings(keras.layers.Layer):
             ops.reshape(one_hot, (-1, self.config.type_vocab_size)), self.type_embeddings
         )
         total = words + positions + ops.reshape(types, ops.shape(words))
-        return self.dropout(self.layer_norm(total), training=training)
+        return self.dropout(self.layer_norm(total, training=training), training=training)
 
     def compute_output_shape(self, input_word_ids_shape, input_type_ids_shape=None):
         """(batch, seq) → (batch, seq, hidden)."""

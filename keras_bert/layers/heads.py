@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.linear import Linear
 
 __all__ = ["ClassificationHead", "Pooler"]
@@ -23,9 +24,9 @@ class Pooler(Linear):
     def __init__(self, units, activation="tanh", **kwargs):
         super().__init__(units, activation, **kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         """Takes the first token and applies the dense tanh layer."""
-        return super().call(inputs[:, 0])
+        return super().call(inputs[:, 0], training=training)
 
     def compute_output_shape(self, input_shape):
         """(batch, seq, hidden) → (batch, hidden)."""
@@ -56,7 +57,7 @@ class ClassificationHead(keras.layers.Layer):
         self.num_classes = num_classes
         self.dropout_rate = dropout_rate
         self.initializer_range = initializer_range
-        self.dropout = keras.layers.Dropout(dropout_rate, dtype=self.dtype_policy)
+        self.dropout = Dropout(dropout_rate, dtype=self.dtype_policy)
         self.logits = Linear(
             num_classes, initializer_range=initializer_range, name="logits", dtype="float32"
         )

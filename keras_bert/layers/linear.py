@@ -33,7 +33,8 @@ class Linear(keras.layers.Layer):
         self.units = units
         self.activation = activation
         self.initializer_range = initializer_range
-        self._activate = get_activation(activation) if activation else None
+        if activation is not None:
+            get_activation(activation)  # an unknown one is an error here already
 
     def build(self, input_shape):
         """Creates kernel (features, units) and bias (units,)."""
@@ -44,17 +45,17 @@ class Linear(keras.layers.Layer):
         )
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         """Applies the layer: (..., features) → (..., units)."""
-        return self.product(inputs, self.kernel, self.bias)
+        return self.product(inputs, self.kernel, self.bias, training)
 
-    def product(self, inputs, kernel, bias):
+    def product(self, inputs, kernel, bias, training=None):
         """Applies the layer with other weights than its own, such as a slice of them."""
         flat = ops.reshape(inputs, (-1, inputs.shape[-1]))
         # ops.add with a vector on the right becomes BiasAdd, which the fusion looks for.
         flat = ops.add(ops.matmul(flat, kernel), bias)
-        if self._activate is not None:
-            flat = self._activate(flat)
+        if self.activation is not None:
+            flat = get_activation(self.activation, training)(flat)
         return ops.reshape(flat, (*ops.shape(inputs)[:-1], kernel.shape[-1]))
 
     def compute_output_shape(self, input_shape):

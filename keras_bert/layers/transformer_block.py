@@ -4,7 +4,9 @@ import keras
 
 from keras_bert.config import EncoderConfig
 from keras_bert.layers.attention import SelfAttention
+from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.linear import Linear
+from keras_bert.layers.normalization import LayerNorm
 
 __all__ = ["TransformerBlock"]
 
@@ -45,13 +47,13 @@ class TransformerBlock(keras.layers.Layer):
             name="attention",
             **linear,
         )
-        self.attention_norm = keras.layers.LayerNormalization(name="attention_norm", **norm)
+        self.attention_norm = LayerNorm(name="attention_norm", **norm)
         self.intermediate = Linear(
             config.intermediate_size, config.hidden_activation, name="intermediate", **linear
         )
         self.output_linear = Linear(config.hidden_size, name="output", **linear)
-        self.output_norm = keras.layers.LayerNormalization(name="output_norm", **norm)
-        self.dropout = keras.layers.Dropout(config.dropout_rate, **policy)
+        self.output_norm = LayerNorm(name="output_norm", **norm)
+        self.dropout = Dropout(config.dropout_rate, **policy)
 
     def build(self, *_):
         """Creates the weights of all parts."""
@@ -79,9 +81,11 @@ class TransformerBlock(keras.layers.Layer):
         attended, scores = attended if return_attention_scores else (attended, None)
         if first_token_only:
             hidden = hidden[:, :1]
-        hidden = self.attention_norm(hidden + self.dropout(attended, training=training))
-        widened = self.output_linear(self.intermediate(hidden))
-        hidden = self.output_norm(hidden + self.dropout(widened, training=training))
+        hidden = hidden + self.dropout(attended, training=training)
+        hidden = self.attention_norm(hidden, training=training)
+        widened = self.output_linear(self.intermediate(hidden, training=training))
+        hidden = hidden + self.dropout(widened, training=training)
+        hidden = self.output_norm(hidden, training=training)
         return (hidden, scores) if return_attention_scores else hidden
 
     def get_config(self):

@@ -97,13 +97,16 @@ def test_bare_encoder_has_no_vocabulary(model, tmp_path):
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_trains_in_mixed_precision(tiny_checkpoint, policy):
-    keras.utils.set_random_seed(3)
-    model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint), labels=LABELS, dtype=policy)
-    model.compile(learning_rate=5e-3)
+def test_trains_in_mixed_precision_as_in_full(tiny_checkpoint, policy):
+    losses = []
+    for dtype in ("float32", policy):
+        keras.utils.set_random_seed(3)  # the same order and the same dropout
+        model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint), labels=LABELS, dtype=dtype)
+        model.compile(learning_rate=2e-3)
+        losses.append(model.fit(TRAIN, epochs=10, batch_size=4, verbose=0).history["loss"])
     assert hasattr(model.optimizer, "inner_optimizer") == (policy == "mixed_float16")
-    losses = model.fit(TRAIN, epochs=10, batch_size=4, verbose=0).history["loss"]
-    assert losses[-1] < 0.5 * losses[0]
+    np.testing.assert_allclose(losses[1], losses[0], atol=0.01)
+    assert losses[1][-1] < 0.9 * losses[1][0]
     assert model(model.preprocessor(["good"])).dtype == "float32"
 
 
