@@ -41,20 +41,32 @@ class EncoderConfig:
             ``"gelu_new"`` (tanh approximation), ``"relu"``, ``"silu"``, ...
         dropout_rate: Dropout after embeddings, attention output and feed-forward output.
         attention_dropout_rate: Dropout on the attention probabilities.
-        max_position_embeddings: Longest sequence, in tokens, special tokens included.
-        type_vocab_size: Number of segment types.
+        max_position_embeddings: Rows of the position table; ``max_seq_length`` says how many tokens
+            a sequence may have.
+        type_vocab_size: Number of segment types; 0 where the encoder knows none.
         initializer_range: Standard deviation of the truncated normal for new weights.
         layer_norm_epsilon: Added to the variance in LayerNorm. BERT's own is 1e-12.
         use_pooler: Whether the encoder has the tanh layer over ``[CLS]``.
         pad_token_id: Id that fills sequences up.
         classifier_dropout: Dropout before a task head; ``None`` means ``dropout_rate``.
+        embedding_size: Width of the embedding tables where it is not the hidden size: a linear
+            layer follows them (ALBERT, ELECTRA). ``None``: hidden size, and no such layer.
+        num_layer_groups: Number of sets of weights that the layers share among themselves, one
+            after the other (ALBERT). ``None``: each layer has its own.
+        group_size: Blocks in each such set; each layer runs all of them.
+        positions_skip_padding: Whether positions count the tokens that are not padding, and start
+            behind ``pad_token_id`` (RoBERTa).
+        classifier_activation: Activation of a classifier's own dense layer over ``[CLS]``, which it
+            has in place of the pooler (RoBERTa ``"tanh"``, ELECTRA ``"gelu"``, DistilBERT
+            ``"relu"``). ``None``: it reads the pooler.
 
     Raises:
         ValueError: If a size is not positive, a rate is outside [0, 1), the hidden size is
-            no multiple of the heads, or the activation is unknown.
+            no multiple of the heads, or an activation is unknown.
 
     Source: section 3 of Devlin et al. 2018 (arXiv:1810.04805); ``BertConfig`` in
-    google-research/bert ``modeling.py``.
+    google-research/bert ``modeling.py``. The variants: Lan et al. 2020 (arXiv:1909.11942), Clark
+    et al. 2020 (arXiv:2003.10555), Liu et al. 2019 (arXiv:1907.11692).
 
     Example:
         >>> config = EncoderConfig(vocab_size=100, hidden_size=16, num_layers=2,
@@ -78,6 +90,11 @@ class EncoderConfig:
     use_pooler: bool = True
     pad_token_id: int = 0
     classifier_dropout: float | None = None
+    embedding_size: int | None = None
+    num_layer_groups: int | None = None
+    group_size: int = 1
+    positions_skip_padding: bool = False
+    classifier_activation: str | None = None
 
     def __post_init__(self):
         self._check_numbers()
@@ -86,10 +103,21 @@ class EncoderConfig:
                 f"hidden_size={self.hidden_size} is no multiple of "
                 f"num_attention_heads={self.num_attention_heads}; each head gets an equal share."
             )
-        if self.hidden_activation not in ACTIVATIONS:
+        for name in ("hidden_activation", "classifier_activation"):
+            value = getattr(self, name)
+            if value not in ACTIVATIONS and (value, name) != (None, "classifier_activation"):
+                raise ValueError(
+                    f"{name}={value!r} is unknown. Known are {', '.join(ACTIVATIONS)}."
+                )
+        if self.num_layer_groups is not None and self.num_layer_groups > self.num_layers:
             raise ValueError(
-                f"hidden_activation={self.hidden_activation!r} is unknown. "
-                f"Known are {', '.join(ACTIVATIONS)}."
+                f"num_layer_groups={self.num_layer_groups} is more than num_layers="
+                f"{self.num_layers}; a group of weights needs a layer that uses it."
+            )
+        if self.max_seq_length < 1:
+            raise ValueError(
+                f"max_position_embeddings={self.max_position_embeddings} leaves no position "
+                f"behind pad_token_id={self.pad_token_id}, where positions start."
             )
         if not 0 <= self.pad_token_id < self.vocab_size:
             raise ValueError(
@@ -98,6 +126,7 @@ class EncoderConfig:
             )
 
     def _check_numbers(self):
+        optional = ("embedding_size", "num_layer_groups")
         for name in (
             "vocab_size",
             "hidden_size",
@@ -105,11 +134,17 @@ class EncoderConfig:
             "num_attention_heads",
             "intermediate_size",
             "max_position_embeddings",
-            "type_vocab_size",
+            "group_size",
+            *(name for name in optional if getattr(self, name) is not None),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive whole number; received {value!r}.")
+        types = self.type_vocab_size
+        if isinstance(types, bool) or not isinstance(types, int) or types < 0:
+            raise ValueError(
+                f"type_vocab_size must be a whole number, 0 or more; received {types!r}."
+            )
         for name in ("dropout_rate", "attention_dropout_rate", "classifier_dropout"):
             value = getattr(self, name)
             if value is None and name == "classifier_dropout":
@@ -125,6 +160,25 @@ class EncoderConfig:
     def head_size(self) -> int:
         """Width of one attention head."""
         return self.hidden_size // self.num_attention_heads
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the embedding tables."""
+        return self.hidden_size if self.embedding_size is None else self.embedding_size
+
+    @property
+    def max_seq_length(self) -> int:
+        """Longest sequence in tokens, special tokens included."""
+        taken = self.pad_token_id + 1 if self.positions_skip_padding else 0
+        return self.max_position_embeddings - taken
+
+    @property
+    def block_order(self) -> tuple[int, ...]:
+        """Which block, by its number, runs first, second, and so on; several may be the same."""
+        groups = self.num_layers if self.num_layer_groups is None else self.num_layer_groups
+        # Source: AlbertTransformer in transformers' modeling_albert.py.
+        first = (int(i / (self.num_layers / groups)) for i in range(self.num_layers))
+        return tuple(self.group_size * group + k for group in first for k in range(self.group_size))
 
     @property
     def head_dropout_rate(self) -> float:

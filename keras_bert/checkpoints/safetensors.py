@@ -66,6 +66,11 @@ class TensorFiles:
         """Shape of a tensor, from the header alone."""
         return self._entries[name][2]
 
+    def is_floating(self, name: str) -> bool:
+        """Whether a tensor holds floating numbers."""
+        dtype = self._entries[name][1]
+        return dtype.kind == "f" or dtype == ml_dtypes.bfloat16
+
     def read(self, name: str) -> np.ndarray:
         """Reads one tensor; floating types come back as float32."""
         path, dtype, shape, start, size = self._entries[name]
@@ -73,8 +78,7 @@ class TensorFiles:
             file.seek(start)
             raw = file.read(size)
         tensor = np.frombuffer(raw, dtype).reshape(shape)
-        floating = dtype.kind == "f" or dtype == ml_dtypes.bfloat16
-        return tensor.astype(np.float32, copy=False) if floating else tensor
+        return tensor.astype(np.float32, copy=False) if self.is_floating(name) else tensor
 
 
 def open_tensors(folder: str) -> TensorFiles:

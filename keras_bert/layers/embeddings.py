@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_bert.config import EncoderConfig
 from keras_bert.layers.dropout import Dropout
+from keras_bert.layers.linear import Linear
 from keras_bert.layers.normalization import LayerNorm
 
 __all__ = ["BertEmbeddings"]
@@ -12,7 +13,11 @@ __all__ = ["BertEmbeddings"]
 
 @keras.saving.register_keras_serializable("keras_bert")
 class BertEmbeddings(keras.layers.Layer):
-    """``dropout(LayerNorm(word[id] + position[i] + type[t]))``.
+    """``dropout(LayerNorm(word[id] + position[i] + type[t]))``, and a linear layer if need be.
+
+    The linear layer is there where the tables have another width than the encoder. Positions are
+    0, 1, 2, ..., or count what is not padding from ``pad_token_id + 1`` on; padding then has
+    the position ``pad_token_id``.
 
     Args:
         config: An ``EncoderConfig`` or its dict.
@@ -20,10 +25,11 @@ class BertEmbeddings(keras.layers.Layer):
     Shapes: ids (batch, seq) int32, types (batch, seq) int32 → (batch, seq, hidden).
 
     Raises:
-        ValueError: If the sequence is known to be longer than ``max_position_embeddings``.
+        ValueError: If the sequence is known to be longer than the config's ``max_seq_length``.
 
     Source: section 3 and figure 2 of Devlin et al. 2018; ``embedding_postprocessor`` in
-    google-research/bert ``modeling.py``.
+    google-research/bert ``modeling.py``. Counted positions: ``make_positions`` in fairseq's
+    ``utils.py``.
 
     Example:
         >>> layer = BertEmbeddings(EncoderConfig(vocab_size=10, hidden_size=8,
@@ -39,41 +45,63 @@ class BertEmbeddings(keras.layers.Layer):
             epsilon=self.config.layer_norm_epsilon, name="layer_norm", dtype=self.dtype_policy
         )
         self.dropout = Dropout(self.config.dropout_rate, dtype=self.dtype_policy)
+        self.projection = None
+        if self.config.embedding_size is not None:
+            self.projection = Linear(
+                self.config.hidden_size,
+                initializer_range=self.config.initializer_range,
+                name="projection",
+                dtype=self.dtype_policy,
+            )
 
     def build(self, *_):
-        """Creates the three tables and the LayerNorm weights."""
-        config = self.config
+        """Creates the tables, the LayerNorm weights and those of the linear layer."""
+        config, width = self.config, self.config.embedding_width
         normal = keras.initializers.TruncatedNormal(stddev=config.initializer_range)
         for name, rows in (
             ("word_embeddings", config.vocab_size),
             ("position_embeddings", config.max_position_embeddings),
             ("type_embeddings", config.type_vocab_size),
         ):
-            table = self.add_weight(
-                name=name, shape=(rows, config.hidden_size), initializer=normal.clone()
-            )
-            setattr(self, name, table)
-        self.layer_norm.build((None, None, config.hidden_size))
+            if rows:
+                table = self.add_weight(name=name, shape=(rows, width), initializer=normal.clone())
+                setattr(self, name, table)
+        self.layer_norm.build((None, None, width))
+        if self.projection is not None:
+            self.projection.build((None, None, width))
 
     def call(self, input_word_ids, input_type_ids, training=None):
         """Looks up and normalises: (batch, seq) int32, twice → (batch, seq, hidden)."""
         length = ops.shape(input_word_ids)[1]
-        if isinstance(length, int) and length > self.config.max_position_embeddings:
+        if isinstance(length, int) and length > self.config.max_seq_length:
             raise ValueError(
                 f"The sequence has {length} tokens, but this encoder has positions for "
-                f"max_position_embeddings={self.config.max_position_embeddings}. Give the "
-                "Preprocessor a smaller seq_length."
+                f"{self.config.max_seq_length} (max_position_embeddings="
+                f"{self.config.max_position_embeddings}). Give the Preprocessor a smaller "
+                "seq_length."
             )
         words = ops.take(self.word_embeddings, input_word_ids, axis=0)
-        positions = ops.expand_dims(self.position_embeddings[:length], 0)
+        total = words + self._positions(input_word_ids, length)
+        if self.config.type_vocab_size:
+            total = total + self._types(input_type_ids, words)
+        hidden = self.layer_norm(total, training=training)
+        hidden = self.dropout(hidden, training=training)
+        return hidden if self.projection is None else self.projection(hidden)
+
+    def _positions(self, word_ids, length):
+        if not self.config.positions_skip_padding:
+            return ops.expand_dims(self.position_embeddings[:length], 0)
+        padding = self.config.pad_token_id
+        is_token = ops.cast(ops.not_equal(word_ids, padding), "int32")
+        positions = ops.cumsum(is_token, axis=1) * is_token + padding
+        return ops.take(self.position_embeddings, positions, axis=0)
+
+    def _types(self, type_ids, words):
         # A product with one-hot rows: a lookup's gradient would be a scatter of all tokens of
         # the batch into two or three rows.
-        one_hot = ops.one_hot(input_type_ids, self.config.type_vocab_size, dtype=words.dtype)
-        types = ops.matmul(
-            ops.reshape(one_hot, (-1, self.config.type_vocab_size)), self.type_embeddings
-        )
-        total = words + positions + ops.reshape(types, ops.shape(words))
-        return self.dropout(self.layer_norm(total, training=training), training=training)
+        count = self.config.type_vocab_size
+        one_hot = ops.reshape(ops.one_hot(type_ids, count, dtype=words.dtype), (-1, count))
+        return ops.reshape(ops.matmul(one_hot, self.type_embeddings), ops.shape(words))
 
     def compute_output_shape(self, input_word_ids_shape, input_type_ids_shape=None):
         """(batch, seq) → (batch, seq, hidden)."""

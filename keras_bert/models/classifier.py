@@ -20,10 +20,11 @@ __all__ = ["BertClassifier"]
 class BertClassifier(TaskModel):
     """Assigns one of several labels to a text or a pair of texts.
 
-    The head is BERT's: dropout and a linear layer over ``pooled_output``.
+    The head is BERT's: dropout and a linear layer over ``pooled_output``; or, where the encoder's
+    config has a ``classifier_activation``, one more layer over ``[CLS]`` in place of the pooler.
 
     Args:
-        encoder: A ``BertEncoder`` with a pooler.
+        encoder: A ``BertEncoder`` with a pooler or a ``classifier_activation``.
         preprocessor: A ``Preprocessor``.
         labels: Names of the labels, in the order of the logits; two at least, no name twice.
         **kwargs: See ``TaskModel``.
@@ -50,13 +51,17 @@ class BertClassifier(TaskModel):
         super().__init__(encoder, preprocessor, **kwargs)
         self.labels = _check_labels(labels)
         config = encoder.config
-        if not config.use_pooler:
+        if config.classifier_activation is None and not config.use_pooler:
             raise ValueError(
                 "BertClassifier reads the encoder's pooled_output, and this encoder has no "
                 "pooler. Build it with use_pooler=True."
             )
         self.head = ClassificationHead(
-            len(self.labels), config.head_dropout_rate, config.initializer_range, name="head"
+            len(self.labels),
+            config.head_dropout_rate,
+            config.initializer_range,
+            config.classifier_activation,
+            name="head",
         )
         self.head.build((None, config.hidden_size))
         self.built = True
@@ -98,7 +103,9 @@ class BertClassifier(TaskModel):
         preprocessor = Preprocessor(
             checkpoint.tokenizer(), seq_length=seq_length or checkpoint.seq_length
         )
-        config = dataclasses.replace(checkpoint.config, use_pooler=True)
+        config = checkpoint.config
+        # Its head has a layer of its own in the pooler's place, or there has to be a pooler.
+        config = dataclasses.replace(config, use_pooler=config.classifier_activation is None)
         model = cls(BertEncoder(config, **kwargs), preprocessor, labels)
         head_fits = found is not None and _same_head(found, labels)
         model.load_report = checkpoint.load_classifier(
@@ -113,7 +120,10 @@ class BertClassifier(TaskModel):
     def call(self, inputs, training=None):
         """Ids → logits (batch, labels) float32."""
         outputs = self.encoder(inputs, training=training, first_token_only=True)
-        return self.head(outputs["pooled_output"], training=training)
+        features = outputs["pooled_output"]
+        if self.encoder.config.classifier_activation is not None:
+            features = outputs["sequence_output"][:, 0]
+        return self.head(features, training=training)
 
     def answers(self, outputs):
         """Logits → label names and probabilities."""

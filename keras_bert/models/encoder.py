@@ -27,9 +27,9 @@ class BertEncoder(keras.Model):
 
     - ``sequence_output`` (batch, seq, hidden): the last block's output.
     - ``pooled_output`` (batch, hidden), or None where the encoder has no pooler.
-    - ``encoder_outputs``: a list, one (batch, seq, hidden) per block.
+    - ``encoder_outputs``: a list, one (batch, seq, hidden) per block that ran.
     - ``attention_scores``, only on ``return_attention_scores=True``: a list, one
-      (batch, heads, seq, seq) float32 per block, the probabilities before dropout.
+      (batch, heads, seq, seq) float32 per block that ran, the probabilities before dropout.
 
     With ``first_token_only=True`` the last block computes its output for ``[CLS]`` alone
     (attending to all tokens), which is all that a classifier reads: seq is 1 in
@@ -62,7 +62,8 @@ class BertEncoder(keras.Model):
         policy = {"dtype": self.dtype_policy}
         self.embeddings = BertEmbeddings(config, name="embeddings", **policy)
         self.blocks = [
-            TransformerBlock(config, name=f"block_{i}", **policy) for i in range(config.num_layers)
+            TransformerBlock(config, name=f"block_{i}", **policy)
+            for i in range(max(config.block_order) + 1)
         ]
         self.pooler = None
         if config.use_pooler:
@@ -107,12 +108,13 @@ class BertEncoder(keras.Model):
         word_ids, mask, type_ids = self._read_inputs(inputs)
         hidden = self.embeddings(word_ids, type_ids, training=training)
         encoder_outputs, attention_scores = [], []
-        for block in self.blocks:
-            result = block(
+        order = self.config.block_order
+        for place, number in enumerate(order, start=1):
+            result = self.blocks[number](
                 hidden,
                 mask,
                 training=training,
-                first_token_only=first_token_only and block is self.blocks[-1],
+                first_token_only=first_token_only and place == len(order),
                 return_attention_scores=return_attention_scores,
             )
             hidden, scores = result if return_attention_scores else (result, None)

@@ -475,8 +475,8 @@ def _check_fit(config, preprocessor):
             f"The preprocessor makes windows of long texts (stride={preprocessor.stride}); this "
             "model answers once per text. Use a Preprocessor with stride=None, which cuts them."
         )
-    if preprocessor.seq_length > config.max_position_embeddings:
+    if preprocessor.seq_length > config.max_seq_length:
         raise ValueError(
-            f"seq_length={preprocessor.seq_length} is more than the encoder's "
-            f"max_position_embeddings={config.max_position_embeddings}."
+            f"seq_length={preprocessor.seq_length} is more than the encoder has positions for: "
+            f"{config.max_seq_length} (max_position_embeddings={config.max_position_embeddings})."
         )

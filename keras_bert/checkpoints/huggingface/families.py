@@ -1,0 +1,285 @@
+"""How ``transformers`` names the config fields and tensors of each family, as tables.
+
+On the left of each table stands what is ours: a field of ``EncoderConfig``, or an attribute path of
+a model; on the right what is theirs. Three tensors on the right are joined along the last axis:
+query, key and value are one matrix here.
+
+Source: ``configuration_*.py`` and ``modeling_*.py`` of transformers 5.23.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["FAMILIES", "IGNORED", "Family"]
+
+Table = Mapping[str, str | tuple[str, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """One family's names.
+
+    Attributes:
+        prefix: What models with a head put before the names of the encoder's tensors.
+        fields: Config field ← theirs.
+        defaults: What ``transformers`` takes where ``config.json`` says nothing; EncoderConfig's
+            own default where it is not in here.
+        always: Config field → what the family computes whatever its config says.
+        refused: Their fields that ask for another network, and the only value that is computed.
+        projects: Whether a linear layer follows the embeddings also where it need not.
+        embeddings: Path in a ``BertEncoder`` ← theirs.
+        block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``.
+        block_prefix: Of the tensors of a block, with its number ``{block}`` or the numbers of its
+            ``{group}`` and ``{place}`` there.
+        pooler: Path in a ``BertEncoder`` ← theirs.
+        classifier: Path in a ``ClassificationHead`` ← theirs.
+    """
+
+    prefix: str
+    fields: Mapping[str, str]
+    embeddings: Table
+    block: Table
+    block_prefix: str
+    pooler: Table
+    classifier: Table
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    always: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    refused: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    projects: bool = False
+
+
+#: Without these there is no model.
+REQUIRED = ("vocab_size", "hidden_size", "num_layers", "num_attention_heads", "intermediate_size")
+
+#: Tensors that belong to no part of an encoder or classifier, and why they are left out.
+IGNORED = {
+    r"embeddings\.position_ids": "the numbers 0, 1, 2, ..., not a weight",
+    r"embeddings\.token_type_embeddings\.weight": "segment types, which this family does not use",
+    r"(pre_)?classifier\..*": "head of another task or with other labels",
+    r"qa_outputs\..*": "question-answering head",
+    r"(cls\.)?predictions\..*": "masked-language-model head",
+    r"lm_head\..*": "masked-language-model head",
+    r"vocab_(transform|layer_norm|projector)\..*": "masked-language-model head",
+    r"generator_(predictions|lm_head)\..*": "masked-language-model head",
+    r"discriminator_predictions\..*": "replaced-token head",
+    r"cls\.seq_relationship\..*": "next-sentence head",
+    r"sop_classifier\..*": "sentence-order head",
+    r"sequence_summary\..*": "head of another task",
+    r"pooler\..*": "pooler, which this model has no use for",
+}
+
+_FIELDS = {
+    "vocab_size": "vocab_size",
+    "hidden_size": "hidden_size",
+    "num_layers": "num_hidden_layers",
+    "num_attention_heads": "num_attention_heads",
+    "intermediate_size": "intermediate_size",
+    "hidden_activation": "hidden_act",
+    "dropout_rate": "hidden_dropout_prob",
+    "attention_dropout_rate": "attention_probs_dropout_prob",
+    "max_position_embeddings": "max_position_embeddings",
+    "type_vocab_size": "type_vocab_size",
+    "initializer_range": "initializer_range",
+    "layer_norm_epsilon": "layer_norm_eps",
+    "pad_token_id": "pad_token_id",
+    "classifier_dropout": "classifier_dropout",
+}
+_REFUSED = {
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+}
+_EMBEDDINGS = {
+    "embeddings.word_embeddings": "embeddings.word_embeddings.weight",
+    "embeddings.position_embeddings": "embeddings.position_embeddings.weight",
+    "embeddings.type_embeddings": "embeddings.token_type_embeddings.weight",
+    "embeddings.layer_norm.gamma": "embeddings.LayerNorm.weight",
+    "embeddings.layer_norm.beta": "embeddings.LayerNorm.bias",
+}
+_BLOCK = {
+    "attention.query_key_value.kernel": (
+        "attention.self.query.weight",
+        "attention.self.key.weight",
+        "attention.self.value.weight",
+    ),
+    "attention.query_key_value.bias": (
+        "attention.self.query.bias",
+        "attention.self.key.bias",
+        "attention.self.value.bias",
+    ),
+    "attention.output_linear.kernel": "attention.output.dense.weight",
+    "attention.output_linear.bias": "attention.output.dense.bias",
+    "attention_norm.gamma": "attention.output.LayerNorm.weight",
+    "attention_norm.beta": "attention.output.LayerNorm.bias",
+    "intermediate.kernel": "intermediate.dense.weight",
+    "intermediate.bias": "intermediate.dense.bias",
+    "output_linear.kernel": "output.dense.weight",
+    "output_linear.bias": "output.dense.bias",
+    "output_norm.gamma": "output.LayerNorm.weight",
+    "output_norm.beta": "output.LayerNorm.bias",
+}
+_POOLER = {"pooler.kernel": "pooler.dense.weight", "pooler.bias": "pooler.dense.bias"}
+
+BERT = Family(
+    prefix="bert.",
+    fields=_FIELDS,
+    refused=_REFUSED,
+    embeddings=_EMBEDDINGS,
+    block=_BLOCK,
+    block_prefix="encoder.layer.{block}.",
+    pooler=_POOLER,
+    classifier={"logits.kernel": "classifier.weight", "logits.bias": "classifier.bias"},
+)
+
+_TWO_LAYERS = {
+    "dense.kernel": "classifier.dense.weight",
+    "dense.bias": "classifier.dense.bias",
+    "logits.kernel": "classifier.out_proj.weight",
+    "logits.bias": "classifier.out_proj.bias",
+}
+
+ROBERTA = dataclasses.replace(
+    BERT,
+    prefix="roberta.",
+    defaults={"pad_token_id": 1},
+    always={"positions_skip_padding": True, "classifier_activation": "tanh"},
+    classifier=_TWO_LAYERS,
+)
+
+_PROJECTION = {
+    "embeddings.projection.kernel": "embeddings_project.weight",
+    "embeddings.projection.bias": "embeddings_project.bias",
+}
+
+ELECTRA = dataclasses.replace(
+    BERT,
+    prefix="electra.",
+    fields={**_FIELDS, "embedding_size": "embedding_size"},
+    defaults={"embedding_size": 128},
+    always={"classifier_activation": "gelu"},
+    embeddings={**_EMBEDDINGS, **_PROJECTION},
+    pooler={},
+    classifier=_TWO_LAYERS,
+)
+
+ALBERT = Family(
+    prefix="albert.",
+    fields={
+        **_FIELDS,
+        "classifier_dropout": "classifier_dropout_prob",
+        "embedding_size": "embedding_size",
+        "num_layer_groups": "num_hidden_groups",
+        "group_size": "inner_group_num",
+    },
+    defaults={
+        "hidden_activation": "gelu_new",
+        "dropout_rate": 0.0,
+        "attention_dropout_rate": 0.0,
+        "classifier_dropout": 0.1,
+        "embedding_size": 128,
+        "num_layer_groups": 1,
+    },
+    refused={"position_embedding_type": "absolute"},
+    projects=True,
+    embeddings={
+        **_EMBEDDINGS,
+        "embeddings.projection.kernel": "encoder.embedding_hidden_mapping_in.weight",
+        "embeddings.projection.bias": "encoder.embedding_hidden_mapping_in.bias",
+    },
+    block={
+        "attention.query_key_value.kernel": (
+            "attention.query.weight",
+            "attention.key.weight",
+            "attention.value.weight",
+        ),
+        "attention.query_key_value.bias": (
+            "attention.query.bias",
+            "attention.key.bias",
+            "attention.value.bias",
+        ),
+        "attention.output_linear.kernel": "attention.dense.weight",
+        "attention.output_linear.bias": "attention.dense.bias",
+        "attention_norm.gamma": "attention.LayerNorm.weight",
+        "attention_norm.beta": "attention.LayerNorm.bias",
+        "intermediate.kernel": "ffn.weight",
+        "intermediate.bias": "ffn.bias",
+        "output_linear.kernel": "ffn_output.weight",
+        "output_linear.bias": "ffn_output.bias",
+        "output_norm.gamma": "full_layer_layer_norm.weight",
+        "output_norm.beta": "full_layer_layer_norm.bias",
+    },
+    block_prefix="encoder.albert_layer_groups.{group}.albert_layers.{place}.",
+    pooler={"pooler.kernel": "pooler.weight", "pooler.bias": "pooler.bias"},
+    classifier=BERT.classifier,
+)
+
+DISTILBERT = Family(
+    prefix="distilbert.",
+    fields={
+        "vocab_size": "vocab_size",
+        "hidden_size": "dim",
+        "num_layers": "n_layers",
+        "num_attention_heads": "n_heads",
+        "intermediate_size": "hidden_dim",
+        "hidden_activation": "activation",
+        "dropout_rate": "dropout",
+        "attention_dropout_rate": "attention_dropout",
+        "max_position_embeddings": "max_position_embeddings",
+        "initializer_range": "initializer_range",
+        "pad_token_id": "pad_token_id",
+        "classifier_dropout": "seq_classif_dropout",
+    },
+    defaults={"classifier_dropout": 0.2},
+    always={
+        "type_vocab_size": 0,
+        "layer_norm_epsilon": 1e-12,
+        "classifier_activation": "relu",
+    },
+    embeddings={
+        ours: theirs for ours, theirs in _EMBEDDINGS.items() if "type_embeddings" not in ours
+    },
+    block={
+        "attention.query_key_value.kernel": (
+            "attention.q_lin.weight",
+            "attention.k_lin.weight",
+            "attention.v_lin.weight",
+        ),
+        "attention.query_key_value.bias": (
+            "attention.q_lin.bias",
+            "attention.k_lin.bias",
+            "attention.v_lin.bias",
+        ),
+        "attention.output_linear.kernel": "attention.out_lin.weight",
+        "attention.output_linear.bias": "attention.out_lin.bias",
+        "attention_norm.gamma": "sa_layer_norm.weight",
+        "attention_norm.beta": "sa_layer_norm.bias",
+        "intermediate.kernel": "ffn.lin1.weight",
+        "intermediate.bias": "ffn.lin1.bias",
+        "output_linear.kernel": "ffn.lin2.weight",
+        "output_linear.bias": "ffn.lin2.bias",
+        "output_norm.gamma": "output_layer_norm.weight",
+        "output_norm.beta": "output_layer_norm.bias",
+    },
+    block_prefix="transformer.layer.{block}.",
+    pooler={},
+    classifier={
+        "dense.kernel": "pre_classifier.weight",
+        "dense.bias": "pre_classifier.bias",
+        "logits.kernel": "classifier.weight",
+        "logits.bias": "classifier.bias",
+    },
+)
+
+#: ``model_type`` of ``config.json`` → its family.
+FAMILIES = {
+    "bert": BERT,
+    "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA,
+    "camembert": ROBERTA,
+    "electra": ELECTRA,
+    "albert": ALBERT,
+    "distilbert": DISTILBERT,
+}

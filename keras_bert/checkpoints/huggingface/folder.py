@@ -1,0 +1,172 @@
+"""Reading a folder that ``transformers`` wrote; what things are called there is in families.py."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+
+from keras_bert.checkpoints.huggingface.families import FAMILIES, IGNORED, REQUIRED
+from keras_bert.checkpoints.loading import encoder_table, fill
+from keras_bert.checkpoints.report import CheckpointError, LoadReport
+from keras_bert.checkpoints.safetensors import open_tensors
+from keras_bert.config import EncoderConfig
+
+__all__ = ["HuggingFaceCheckpoint"]
+
+
+class HuggingFaceCheckpoint:
+    """One folder written by ``transformers`` for a model of a BERT family.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        FileNotFoundError: If the folder or its ``config.json`` is missing.
+        CheckpointError: If a file is damaged or asks for another network.
+    """
+
+    def __init__(self, folder: str):
+        self.folder = folder
+        self._fields = _read_json(os.path.join(folder, "config.json"))
+        family = self._fields.get("model_type", "bert")
+        if family not in FAMILIES:
+            raise CheckpointError(
+                f"{folder}/config.json says model_type={family!r}; what can be loaded is "
+                f"{', '.join(FAMILIES)}."
+            )
+        self._family = FAMILIES[family]
+
+    @functools.cached_property
+    def _tensors(self):
+        return _PlainNames(open_tensors(self.folder), self._family.prefix)
+
+    @functools.cached_property
+    def config(self) -> EncoderConfig:
+        """The encoder's config; ``use_pooler`` says whether the checkpoint has a pooler."""
+        path, family = os.path.join(self.folder, "config.json"), self._family
+        for name, only in family.refused.items():
+            if self._fields.get(name, only) not in (only, None):
+                raise CheckpointError(
+                    f"{path} says {name}={self._fields[name]!r}; only {only!r} can be loaded."
+                )
+        said = {
+            ours: self._fields[theirs]
+            for ours, theirs in family.fields.items()
+            if self._fields.get(theirs) is not None
+        }
+        missing = [family.fields[name] for name in REQUIRED if name not in said]
+        if missing:
+            raise CheckpointError(f"{path} does not say {', '.join(missing)}.")
+        fields = {**family.defaults, **said, **family.always}
+        if not family.projects and fields.get("embedding_size") == fields["hidden_size"]:
+            del fields["embedding_size"]
+        has_pooler = family.pooler.get("pooler.kernel") in self._tensors
+        try:
+            return EncoderConfig(**fields, use_pooler=has_pooler)
+        except ValueError as error:
+            raise CheckpointError(f"{path}: {error}") from None
+
+    @property
+    def labels(self) -> list[str] | None:
+        """Label names of the classification head in id order; None without such a head."""
+        # Heads of other tasks have some of the same names.
+        architectures = self._fields.get("architectures") or []
+        others = [n for n in architectures if "Token" in n or "MultipleChoice" in n]
+        names = self._family.classifier.values()
+        if others or not all(name in self._tensors for name in names):
+            return None
+        if self.config.classifier_activation is None and not self.config.use_pooler:
+            return None
+        count = self._tensors.shape(self._family.classifier["logits.bias"])[0]
+        names = self._fields.get("id2label") or {}
+        labels = [str(names.get(str(i), f"LABEL_{i}")) for i in range(count)]
+        return labels if len(set(labels)) == count else [f"LABEL_{i}" for i in range(count)]
+
+    @property
+    def seq_length(self) -> int:
+        """Longest input in tokens: what both the positions and the tokenizer allow."""
+        most = self.config.max_seq_length
+        return min(most, self._tokenizer.model_max_length or most)
+
+    def tokenizer(self):
+        """The tokenizer of the folder's tokenizer files."""
+        return self._tokenizer
+
+    @functools.cached_property
+    def _tokenizer(self):
+        from keras_bert.text import Tokenizer
+
+        return Tokenizer.from_pretrained(self.folder)
+
+    def load_encoder(self, encoder) -> LoadReport:
+        """Fills an encoder of this checkpoint's config."""
+        return self.load_classifier(encoder)
+
+    def load_classifier(self, encoder, head=None) -> LoadReport:
+        """Fills an encoder and, if given, a classification head."""
+        family, has_pooler = self._family, self.config.use_pooler
+        pooler = family.pooler if encoder.pooler is not None and has_pooler else {}
+        table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
+        parts = [(encoder, table)]
+        if head is not None:
+            parts.append((head, family.classifier))
+        report = fill(self.folder, self._tensors, parts, IGNORED, _is_kernel)
+        if encoder.pooler is not None and not has_pooler:
+            report.fresh.append("pooler")
+        return report
+
+
+class _PlainNames:
+    """Tensor files under today's names, without the prefix of models with a head."""
+
+    def __init__(self, files, prefix):
+        self._files = files
+        self._names = {}
+        for name in files:
+            plain = self._plain(name, prefix)
+            if plain in self._names:
+                raise CheckpointError(
+                    f"The tensors {self._names[plain]!r} and {name!r} are the same one; expected "
+                    "only one of them."
+                )
+            self._names[plain] = name
+
+    @staticmethod
+    def _plain(name, prefix):
+        # Checkpoints converted before 2019 carry TensorFlow's names for LayerNorm.
+        name = name.removeprefix(prefix)
+        return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
+            "LayerNorm.beta", "LayerNorm.bias"
+        )
+
+    def __iter__(self):
+        return iter(self._names)
+
+    def __contains__(self, name):
+        return name in self._names
+
+    def shape(self, name):
+        return self._files.shape(self._names[name])
+
+    def is_floating(self, name):
+        return self._files.is_floating(self._names[name])
+
+    def read(self, name):
+        return self._files.read(self._names[name])
+
+
+def _is_kernel(variable):
+    """Whether PyTorch keeps this variable transposed, as (units, features)."""
+    return variable.name == "kernel"
+
+
+def _read_json(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            fields = json.load(file)
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no valid JSON: {error}.") from None
+    if not isinstance(fields, dict):
+        raise CheckpointError(f"{path} holds no JSON object.")
+    return fields

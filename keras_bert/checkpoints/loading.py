@@ -1,0 +1,148 @@
+"""Filling models with tensors: what every format's reader does once it knows the names."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from keras_bert.checkpoints.report import CheckpointError, LoadReport
+
+__all__ = ["Tensors", "encoder_table", "fill"]
+
+#: Attribute path of a model ← name of a tensor, or names of tensors joined along the last axis.
+Table = Mapping[str, str | tuple[str, ...]]
+
+#: Problems that an error message names; of more it gives the number.
+NAMED_PROBLEMS = 8
+
+
+class Tensors(Protocol):
+    """The tensors of a checkpoint, read one at a time."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __contains__(self, name: str) -> bool: ...
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor, without reading it."""
+
+    def is_floating(self, name: str) -> bool:
+        """Whether a tensor holds floating numbers."""
+
+    def read(self, name: str) -> np.ndarray:
+        """A tensor; floating ones as float32."""
+
+
+def encoder_table(
+    encoder: Any, embeddings: Table, block: Table, block_prefix: str, pooler: Table
+) -> dict[str, str | tuple[str, ...]]:
+    """All names of an encoder's tensors.
+
+    Args:
+        encoder: A ``BertEncoder``.
+        embeddings: Paths of the encoder ← names; those of parts that it lacks are left out.
+        block: Paths of a block ← names behind the prefix.
+        block_prefix: With ``{block}``, the number of a block, or ``{group}`` and ``{place}``, the
+            number of its group and its own within that.
+        pooler: Paths of the encoder ← names.
+    """
+    config = encoder.config
+    lacks = [] if config.type_vocab_size else ["embeddings.type_embeddings"]
+    lacks += [] if config.embedding_size is not None else ["embeddings.projection."]
+    table = {
+        ours: theirs for ours, theirs in embeddings.items() if not ours.startswith(tuple(lacks))
+    }
+    for i in range(len(encoder.blocks)):
+        group, place = divmod(i, config.group_size)
+        prefix = block_prefix.format(block=i, group=group, place=place)
+        for ours, theirs in block.items():
+            table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in _names(theirs))
+    return {**table, **pooler}
+
+
+def fill(
+    source: str,
+    tensors: Tensors,
+    parts: list[tuple[Any, Table]],
+    ignored: Mapping[str, str],
+    transposed: Callable[[Any], bool],
+) -> LoadReport:
+    """Fills models with tensors; nothing is changed unless all of it fits.
+
+    Args:
+        source: The checkpoint's path, for messages.
+        tensors: Its tensors.
+        parts: Models or layers, each with its table.
+        ignored: Pattern of names that may be left over → why they are not needed.
+        transposed: Says of a variable whether the checkpoint holds its transpose.
+
+    Raises:
+        CheckpointError: Naming the tensors that are missing, unknown, of another shape or no
+            floating numbers.
+    """
+    plan = [
+        (_find(model, path), _names(theirs))
+        for model, table in parts
+        for path, theirs in table.items()
+    ]
+    used = {name for _, names in plan for name in names}
+    left_out = {name: _reason(name, ignored) for name in tensors if name not in used}
+    unknown = sorted(name for name, reason in left_out.items() if reason is None)
+    problems = [f"unknown tensor {name}" for name in unknown]
+    for variable, names in plan:
+        problems += _problems(tensors, variable, names, transposed(variable))
+    if problems:
+        more = len(problems) - NAMED_PROBLEMS
+        raise CheckpointError(
+            f"{source} does not fit its config.json: {'; '.join(problems[:NAMED_PROBLEMS])}"
+            f"{f'; and {more} more' if more > 0 else ''}."
+        )
+    for variable, names in plan:
+        variable.assign(_value(source, tensors, names, transposed(variable)))
+    return LoadReport(source, sorted(used), left_out)
+
+
+def _problems(tensors, variable, names, transposed):
+    missing = [f"missing tensor {name}" for name in names if name not in tensors]
+    if missing:
+        return missing
+    expected = (*variable.shape[:-1], variable.shape[-1] // len(names))
+    expected = expected[::-1] if transposed else expected
+    problems = []
+    for name in names:
+        if tuple(tensors.shape(name)) != expected:
+            problems.append(
+                f"{name} has shape {list(tensors.shape(name))}, config.json asks for "
+                f"{list(expected)}"
+            )
+        elif not tensors.is_floating(name):
+            problems.append(f"{name} does not hold floating numbers")
+    return problems
+
+
+def _value(source, tensors, names, transposed):
+    values = [tensors.read(name) for name in names]
+    for name, value in zip(names, values, strict=True):
+        if not np.isfinite(value).all():
+            warnings.warn(f"{source}: {name} holds NaN or infinity.", stacklevel=6)
+    values = [value.T for value in values] if transposed else values
+    return values[0] if len(values) == 1 else np.concatenate(values, axis=-1)
+
+
+def _reason(name, ignored):
+    return next((why for pattern, why in ignored.items() if re.fullmatch(pattern, name)), None)
+
+
+def _names(theirs):
+    return (theirs,) if isinstance(theirs, str) else theirs
+
+
+def _find(model, path):
+    """Follows an attribute path; numbers index into lists."""
+    for step in path.split("."):
+        model = model[int(step)] if step.isdigit() else getattr(model, step)
+    return model

@@ -1,0 +1,75 @@
+"""BERT's relatives against Hugging Face PyTorch; see fixtures/make/families.py."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import keras_bert as kb
+from keras_bert.checkpoints import open_checkpoint
+from keras_bert.layers import ClassificationHead
+
+TOLERANCE = 2e-5
+FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "families"
+CASES = sorted(path.parent.name for path in FOLDER.glob("*/expected.npz"))
+INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+WITH_POOLER = {"roberta_model", "albert", "albert_groups"}
+CLASSIFIERS = {"roberta", "xlm_roberta", "camembert", "electra", "albert", "distilbert"}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request):
+    """(name, inputs, expected outputs)."""
+    arrays = dict(np.load(FOLDER / request.param / "expected.npz"))
+    inputs = {name: arrays.pop(name) for name in INPUTS}
+    return request.param, inputs, arrays
+
+
+def off(ours, theirs):
+    """Largest absolute difference; shapes must agree, for NumPy would broadcast."""
+    ours = np.asarray(ours)
+    assert ours.shape == theirs.shape
+    return np.abs(ours - theirs).max()
+
+
+def test_all_cases_are_there():
+    assert len(CASES) == 13
+    assert set(CASES) >= WITH_POOLER | CLASSIFIERS
+
+
+def test_encoder(case):
+    name, inputs, expected = case
+    encoder = kb.BertEncoder.from_pretrained(str(FOLDER / name))
+    outputs = encoder(inputs, return_attention_scores=True)
+    assert off(outputs["sequence_output"], expected["sequence_output"]) <= TOLERANCE
+    assert (outputs["pooled_output"] is not None) == (name in WITH_POOLER)
+    if name in WITH_POOLER:
+        assert off(outputs["pooled_output"], expected["pooled_output"]) <= TOLERANCE
+    # Theirs begin with the embeddings' output.
+    assert off(outputs["encoder_outputs"], expected["hidden_states"][1:]) <= TOLERANCE
+    assert off(outputs["attention_scores"], expected["attentions"]) <= TOLERANCE
+
+
+def test_first_token_alone(case):
+    name, inputs, expected = case
+    encoder = kb.BertEncoder.from_pretrained(str(FOLDER / name))
+    outputs = encoder(inputs, first_token_only=True)
+    assert off(outputs["sequence_output"], expected["sequence_output"][:, :1]) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", sorted(CLASSIFIERS))
+def test_classifier(name):
+    arrays = dict(np.load(FOLDER / name / "expected.npz"))
+    inputs = {name: arrays.pop(name) for name in INPUTS}
+    checkpoint = open_checkpoint(str(FOLDER / name))
+    config, count = checkpoint.config, arrays["logits"].shape[1]
+    assert checkpoint.labels == [f"LABEL_{i}" for i in range(count)]
+    encoder = kb.BertEncoder(config)
+    head = ClassificationHead(count, activation=config.classifier_activation)
+    head.build((None, config.hidden_size))
+    report = checkpoint.load_classifier(encoder, head)
+    assert not report.fresh and not report.ignored
+    outputs = encoder(inputs, first_token_only=True)
+    pooled = config.classifier_activation is None
+    features = outputs["pooled_output"] if pooled else outputs["sequence_output"][:, 0]
+    assert off(head(features), arrays["logits"]) <= TOLERANCE
