@@ -12,7 +12,7 @@ from keras_bert.checkpoints.sources import resolve
 __all__ = ["CheckpointError", "LoadReport", "load_encoder", "open_checkpoint", "read_config"]
 
 
-def open_checkpoint(source: str) -> HuggingFaceCheckpoint | KerasCheckpoint:
+def open_checkpoint(source: str):
     """Opens a checkpoint of any known format, without reading its weights yet.
 
     Args:
@@ -31,9 +31,14 @@ def open_checkpoint(source: str) -> HuggingFaceCheckpoint | KerasCheckpoint:
         return KerasCheckpoint(os.path.join(path, "model.keras"))
     if os.path.isfile(os.path.join(path, "config.json")):
         return HuggingFaceCheckpoint(path)
+    # Here, for it needs TensorFlow, which encoders on another backend do without.
+    from keras_bert.checkpoints.google import GoogleCheckpoint
+
+    if GoogleCheckpoint.is_there(path):
+        return GoogleCheckpoint(path)
     raise FileNotFoundError(
-        f"{path} is no checkpoint folder: it holds neither config.json (Hugging Face) nor "
-        "model.keras (keras_bert)."
+        f"{path} is no checkpoint folder: it holds neither config.json (Hugging Face), nor "
+        "model.keras (keras_bert), nor a TensorFlow checkpoint (Google's BERT)."
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 
-__all__ = ["Tensors", "encoder_table", "fill"]
+__all__ = ["Table", "Tensors", "encoder_table", "fill"]
 
 #: Attribute path of a model ← name of a tensor, or names of tensors joined along the last axis.
 Table = Mapping[str, str | tuple[str, ...]]
@@ -69,7 +69,7 @@ def fill(
     tensors: Tensors,
     parts: list[tuple[Any, Table]],
     ignored: Mapping[str, str],
-    transposed: Callable[[Any], bool],
+    transposed: Callable[[Any, str], bool],
 ) -> LoadReport:
     """Fills models with tensors; nothing is changed unless all of it fits.
 
@@ -78,7 +78,7 @@ def fill(
         tensors: Its tensors.
         parts: Models or layers, each with its table.
         ignored: Pattern of names that may be left over → why they are not needed.
-        transposed: Says of a variable whether the checkpoint holds its transpose.
+        transposed: Says of a variable and its tensor's name whether the tensor is the transpose.
 
     Raises:
         CheckpointError: Naming the tensors that are missing, unknown, of another shape or no
@@ -94,15 +94,15 @@ def fill(
     unknown = sorted(name for name, reason in left_out.items() if reason is None)
     problems = [f"unknown tensor {name}" for name in unknown]
     for variable, names in plan:
-        problems += _problems(tensors, variable, names, transposed(variable))
+        problems += _problems(tensors, variable, names, transposed(variable, names[0]))
     if problems:
         more = len(problems) - NAMED_PROBLEMS
         raise CheckpointError(
-            f"{source} does not fit its config.json: {'; '.join(problems[:NAMED_PROBLEMS])}"
+            f"{source} does not fit its config: {'; '.join(problems[:NAMED_PROBLEMS])}"
             f"{f'; and {more} more' if more > 0 else ''}."
         )
     for variable, names in plan:
-        variable.assign(_value(source, tensors, names, transposed(variable)))
+        variable.assign(_value(source, tensors, names, transposed(variable, names[0])))
     return LoadReport(source, sorted(used), left_out)
 
 
@@ -116,7 +116,7 @@ def _problems(tensors, variable, names, transposed):
     for name in names:
         if tuple(tensors.shape(name)) != expected:
             problems.append(
-                f"{name} has shape {list(tensors.shape(name))}, config.json asks for "
+                f"{name} has shape {list(tensors.shape(name))}, the config asks for "
                 f"{list(expected)}"
             )
         elif not tensors.is_floating(name):

@@ -73,8 +73,7 @@ class BertClassifier(TaskModel):
         """Loads a pretrained encoder, and the head where the checkpoint has one that fits.
 
         Args:
-            folder: A Hugging Face folder, a folder or ``.keras`` file written by keras_bert, or
-                ``hf://ORG/NAME``.
+            folder: A checkpoint as ``BertEncoder.from_pretrained`` reads it, with a vocabulary.
             labels: Names of the labels. Default: those of the checkpoint's head. A head is
                 loaded if its labels are these, or if it has as many without names.
             seq_length: Longest input in tokens; default: what the checkpoint allows.

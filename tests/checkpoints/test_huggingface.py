@@ -73,7 +73,7 @@ def test_unknown_tensor_is_named(folder):
 )
 def test_config_that_contradicts_the_weights(folder, field, value, tensor):
     edit_config(folder, **{field: value})
-    with pytest.raises(kb.CheckpointError, match=f"does not fit its config.json: .*{tensor}"):
+    with pytest.raises(kb.CheckpointError, match=f"does not fit its config: .*{tensor}"):
         kb.BertEncoder.from_pretrained(str(folder))
 
 

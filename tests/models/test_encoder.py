@@ -129,7 +129,7 @@ def test_bad_inputs(encoder, inputs, message):
 
 
 def test_too_long(encoder):
-    with pytest.raises(ValueError, match="21 tokens, .* max_position_embeddings=20"):
+    with pytest.raises(ValueError, match="21 tokens, .* 20 .max_position_embeddings=20"):
         encoder({"input_word_ids": np.ones((1, 21), np.int32)})
 
 

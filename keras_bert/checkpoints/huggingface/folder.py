@@ -156,7 +156,7 @@ class _PlainNames:
         return self._files.read(self._names[name])
 
 
-def _is_kernel(variable):
+def _is_kernel(variable, _):
     """Whether PyTorch keeps this variable transposed, as (units, features)."""
     return variable.name == "kernel"
 

@@ -1,0 +1,368 @@
+"""Checkpoints of Google's TensorFlow 1 code: ``bert_config.json``, ``bert_model.ckpt.*``.
+
+BERT, ALBERT and ELECTRA as google-research/bert, google-research/albert and google-research/electra
+write them. On the left of each table stands an attribute path of our models, on the right the
+variable's name. Matrices are held as they are here, but for a classifier's.
+
+Source: ``modeling.py`` of the three repositories.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_bert.checkpoints.loading import Table, encoder_table, fill
+from keras_bert.checkpoints.report import CheckpointError, LoadReport
+from keras_bert.config import EncoderConfig
+
+__all__ = ["GoogleCheckpoint"]
+
+#: Our config field ← theirs.
+CONFIG_FIELDS = {
+    "vocab_size": "vocab_size",
+    "hidden_size": "hidden_size",
+    "num_layers": "num_hidden_layers",
+    "num_attention_heads": "num_attention_heads",
+    "intermediate_size": "intermediate_size",
+    "hidden_activation": "hidden_act",
+    "dropout_rate": "hidden_dropout_prob",
+    "attention_dropout_rate": "attention_probs_dropout_prob",
+    "max_position_embeddings": "max_position_embeddings",
+    "type_vocab_size": "type_vocab_size",
+    "initializer_range": "initializer_range",
+}
+#: ``get_activation`` of their modeling.py. "gelu" is the tanh form in BERT's and ALBERT's, the erf
+#: form in ELECTRA's.
+ACTIVATIONS = {"gelu": "gelu_tanh", "relu": "relu", "tanh": "tanh", "linear": "linear"}
+#: Without these there is no model; the others have BERT's own defaults.
+REQUIRED = ("hidden_size", "num_layers", "num_attention_heads", "intermediate_size")
+#: Files that may hold the config; ELECTRA's releases have none.
+CONFIG_FILES = ("bert_config.json", "albert_config.json", "electra_config.json")
+#: Width of a head in every published ELECTRA, where no config tells their number.
+ELECTRA_HEAD_SIZE = 64
+
+IGNORED = {
+    r".*/(adam|lamb)_[mv](_\d+)?": "state of the optimiser",
+    r"global_step|beta[12]_power|(current_)?loss_scale|good_steps": "state of the optimiser",
+    r"cls/predictions/.*": "masked-language-model head",
+    r"cls/seq_relationship/.*": "next-sentence head",
+    r"output_(weights|bias)": "head of another task or with other labels",
+    r"(discriminator|generator)_predictions/.*": "pretraining head",
+    r"generator/.*": "ELECTRA's generator",
+    r"generator_lm_head/.*": "pretraining head",
+    r"task_specific/.*": "head of another task",
+    r"cls/squad/.*": "question-answering head",
+    r"(start_logits|end_logits|answer_class)/.*": "question-answering head",
+    r"bert/pooler/.*": "pooler, which this model has no use for",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """One code base's names; see ``encoder_table`` for the tables."""
+
+    embeddings: Table
+    block: Table
+    block_prefix: str
+    pooler: Table = dataclasses.field(default_factory=dict)
+    classifier: Table = dataclasses.field(default_factory=dict)
+    always: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    activations: Mapping[str, str] = dataclasses.field(default_factory=lambda: ACTIVATIONS)
+
+
+def _embeddings(scope, projection):
+    return {
+        "embeddings.word_embeddings": f"{scope}/embeddings/word_embeddings",
+        "embeddings.position_embeddings": f"{scope}/embeddings/position_embeddings",
+        "embeddings.type_embeddings": f"{scope}/embeddings/token_type_embeddings",
+        "embeddings.layer_norm.gamma": f"{scope}/embeddings/LayerNorm/gamma",
+        "embeddings.layer_norm.beta": f"{scope}/embeddings/LayerNorm/beta",
+        "embeddings.projection.kernel": f"{scope}/{projection}/kernel",
+        "embeddings.projection.bias": f"{scope}/{projection}/bias",
+    }
+
+
+def _block(attention, attention_norm, intermediate, output, output_norm):
+    joined = {
+        f"attention.query_key_value.{part}": tuple(
+            f"{attention}/self/{name}/{part}" for name in ("query", "key", "value")
+        )
+        for part in ("kernel", "bias")
+    }
+    dense = {
+        "attention.output_linear": f"{attention}/output/dense",
+        "intermediate": f"{intermediate}/dense",
+        "output_linear": f"{output}/dense",
+    }
+    norms = {"attention_norm": attention_norm, "output_norm": output_norm}
+    return {
+        **joined,
+        **{f"{o}.{part}": f"{t}/{part}" for o, t in dense.items() for part in ("kernel", "bias")},
+        **{f"{o}.{part}": f"{t}/{part}" for o, t in norms.items() for part in ("gamma", "beta")},
+    }
+
+
+_BERT_BLOCK = _block(
+    attention="attention",
+    attention_norm="attention/output/LayerNorm",
+    intermediate="intermediate",
+    output="output",
+    output_norm="output/LayerNorm",
+)
+
+BERT = Family(
+    embeddings=_embeddings("bert", "embeddings_project"),
+    block=_BERT_BLOCK,
+    block_prefix="bert/encoder/layer_{block}/",
+    pooler={"pooler.kernel": "bert/pooler/dense/kernel", "pooler.bias": "bert/pooler/dense/bias"},
+    classifier={"logits.kernel": "output_weights", "logits.bias": "output_bias"},
+)
+ALBERT = dataclasses.replace(
+    BERT,
+    embeddings=_embeddings("bert", "encoder/embedding_hidden_mapping_in"),
+    block=_block(
+        attention="attention_1",
+        attention_norm="LayerNorm",
+        intermediate="ffn_1/intermediate",
+        output="ffn_1/intermediate/output",
+        output_norm="LayerNorm_1",
+    ),
+    block_prefix="bert/encoder/transformer/group_{group}/inner_group_{place}/",
+)
+ELECTRA = Family(
+    embeddings=_embeddings("electra", "embeddings_project"),
+    block=_BERT_BLOCK,
+    block_prefix="electra/encoder/layer_{block}/",
+    always={"classifier_activation": "gelu"},
+    activations={**ACTIVATIONS, "gelu": "gelu"},
+)
+
+
+class GoogleCheckpoint:
+    """A folder with one TensorFlow 1 checkpoint.
+
+    Args:
+        folder: The folder: ``*.ckpt.index`` and ``*.ckpt.data-...``, a config and a vocabulary.
+
+    Raises:
+        CheckpointError: If a file is missing or damaged.
+    """
+
+    def __init__(self, folder: str):
+        self.folder = folder
+        self._tensors = _Variables(_find_prefix(folder))
+
+    @staticmethod
+    def is_there(folder: str) -> bool:
+        """Whether a folder holds a TensorFlow checkpoint."""
+        return bool(_prefixes(folder))
+
+    @functools.cached_property
+    def _family(self) -> Family:
+        for family in (ELECTRA, ALBERT, BERT):
+            first = family.block_prefix.format(block=0, group=0, place=0)
+            if first + family.block["intermediate.kernel"] in self._tensors:
+                return family
+        names = ", ".join(sorted(self._tensors)[:4])
+        raise CheckpointError(
+            f"{self._tensors.prefix} is no checkpoint of Google's BERT, ALBERT or ELECTRA: it "
+            f"holds {names}, ..."
+        )
+
+    @functools.cached_property
+    def config(self) -> EncoderConfig:
+        """The encoder's config: what the config file says, and what the variables' shapes tell."""
+        family, path = self._family, self._config_path
+        said = self._said() if path else self._sizes()
+        activation = said.get("hidden_activation", "gelu")
+        if activation not in family.activations:
+            raise CheckpointError(
+                f"{path} says hidden_act={activation!r}; known are {', '.join(ACTIVATIONS)}."
+            )
+        said["hidden_activation"] = family.activations[activation]
+        projection = family.embeddings["embeddings.projection.kernel"]
+        if projection in self._tensors:
+            said["embedding_size"] = self._tensors.shape(projection)[0]
+        if family is ALBERT:
+            said |= self._groups()
+        try:
+            return EncoderConfig(
+                **{**said, **family.always},
+                use_pooler=family.pooler.get("pooler.kernel") in self._tensors,
+            )
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{path or self.folder}: {error}") from None
+
+    @functools.cached_property
+    def _config_path(self) -> str | None:
+        for name in CONFIG_FILES:
+            if os.path.isfile(os.path.join(self.folder, name)):
+                return os.path.join(self.folder, name)
+        if self._family is not ELECTRA:
+            raise CheckpointError(
+                f"{self.folder} holds a TensorFlow checkpoint, but no "
+                f"{' or '.join(CONFIG_FILES[:2])}."
+            )
+        return None
+
+    def _said(self) -> dict[str, Any]:
+        try:
+            with open(self._config_path, encoding="utf-8") as file:
+                fields = json.load(file)
+        except ValueError as error:
+            raise CheckpointError(f"{self._config_path} is no valid JSON: {error}.") from None
+        if not isinstance(fields, dict):
+            raise CheckpointError(f"{self._config_path} holds no JSON object.")
+        found = {ours: fields[name] for ours, name in CONFIG_FIELDS.items() if name in fields}
+        missing = [CONFIG_FIELDS[name] for name in REQUIRED if name not in found]
+        if missing:
+            raise CheckpointError(f"{self._config_path} does not say {', '.join(missing)}.")
+        # Not in all files: the table tells.
+        return {"vocab_size": self._rows("word_embeddings")} | found
+
+    def _sizes(self) -> dict[str, Any]:
+        family, count = self._family, 0
+        first = family.block["intermediate.kernel"]
+        while family.block_prefix.format(block=count) + first in self._tensors:
+            count += 1
+        hidden, intermediate = self._tensors.shape(family.block_prefix.format(block=0) + first)
+        return {
+            "vocab_size": self._rows("word_embeddings"),
+            "hidden_size": hidden,
+            "num_layers": count,
+            "num_attention_heads": max(1, hidden // ELECTRA_HEAD_SIZE),
+            "intermediate_size": intermediate,
+            "max_position_embeddings": self._rows("position_embeddings"),
+            "type_vocab_size": self._rows("type_embeddings"),
+        }
+
+    def _rows(self, table: str) -> int:
+        name = self._family.embeddings[f"embeddings.{table}"]
+        if name not in self._tensors:
+            raise CheckpointError(f"{self._tensors.prefix} lacks {name}.")
+        return self._tensors.shape(name)[0]
+
+    def _groups(self) -> dict[str, int]:
+        numbers = [re.search(r"/group_(\d+)/inner_group_(\d+)/", name) for name in self._tensors]
+        found = [map(int, match.groups()) for match in numbers if match]
+        groups, places = (max(numbers) + 1 for numbers in zip(*found, strict=True))
+        return {"num_layer_groups": groups, "group_size": places}
+
+    @property
+    def labels(self) -> list[str] | None:
+        """Names for the labels of ``run_classifier.py``'s head, which has none; None without it."""
+        names = self._family.classifier.values()
+        if not names or not all(name in self._tensors for name in names):
+            return None
+        shape = self._tensors.shape(self._family.classifier["logits.bias"])
+        return [f"LABEL_{i}" for i in range(shape[0])] if shape else None
+
+    @property
+    def seq_length(self) -> int:
+        """Longest input in tokens."""
+        most = self.config.max_seq_length
+        return min(most, self._tokenizer.model_max_length or most)
+
+    def tokenizer(self):
+        """The tokenizer of the folder's vocabulary."""
+        return self._tokenizer
+
+    @functools.cached_property
+    def _tokenizer(self):
+        from keras_bert.text import Tokenizer
+
+        return Tokenizer.from_pretrained(self.folder)
+
+    def load_encoder(self, encoder) -> LoadReport:
+        """Fills an encoder of this checkpoint's config."""
+        return self.load_classifier(encoder)
+
+    def load_classifier(self, encoder, head=None) -> LoadReport:
+        """Fills an encoder and, if given, a classification head."""
+        family, has_pooler = self._family, self.config.use_pooler
+        pooler = family.pooler if encoder.pooler is not None and has_pooler else {}
+        table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
+        parts = [(encoder, table)]
+        if head is not None:
+            parts.append((head, family.classifier))
+        report = fill(self.folder, self._tensors, parts, IGNORED, _is_transposed)
+        if encoder.pooler is not None and not has_pooler:
+            report.fresh.append("pooler")
+        return report
+
+
+def _is_transposed(variable: Any, name: str) -> bool:
+    return name == "output_weights"
+
+
+#: What TensorFlow's reader raises, depending on the status that it meets.
+_UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError)
+
+
+class _Variables:
+    """The variables of a checkpoint, read one at a time."""
+
+    def __init__(self, prefix):
+        self.prefix = prefix
+        try:
+            self._reader = tf.train.load_checkpoint(prefix)
+        except _UNREADABLE as error:
+            raise CheckpointError(f"{prefix} cannot be read: {_first_line(error)}") from None
+        self._shapes = self._reader.get_variable_to_shape_map()
+        self._dtypes = self._reader.get_variable_to_dtype_map()
+
+    def __iter__(self):
+        return iter(self._shapes)
+
+    def __contains__(self, name):
+        return name in self._shapes
+
+    def shape(self, name):
+        return tuple(self._shapes[name])
+
+    def is_floating(self, name):
+        return self._dtypes[name].is_floating
+
+    def read(self, name):
+        try:
+            value = self._reader.get_tensor(name)
+        except _UNREADABLE as error:
+            raise CheckpointError(
+                f"{self.prefix}: {name} cannot be read: {_first_line(error)}"
+            ) from None
+        return value.astype(np.float32, copy=False) if self.is_floating(name) else value
+
+
+def _prefixes(folder):
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [name.removesuffix(".index") for name in names if name.endswith(".index")]
+
+
+def _find_prefix(folder):
+    """The path of the folder's checkpoint without the endings of its files."""
+    names = _prefixes(folder)
+    latest = tf.train.latest_checkpoint(folder) if len(names) > 1 else None
+    if len(names) == 1:
+        return os.path.join(folder, names[0])
+    # The file named "checkpoint" is data: it may say anything.
+    if latest is not None and os.path.basename(latest) in names:
+        return os.path.join(folder, os.path.basename(latest))
+    if "bert_model.ckpt" in names:
+        return os.path.join(folder, "bert_model.ckpt")
+    raise CheckpointError(
+        f"{folder} holds {len(names)} checkpoints: {', '.join(names)}. Leave one, or a file "
+        "'checkpoint' that tells which."
+    )
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [repr(error)])[0]
