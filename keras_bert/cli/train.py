@@ -42,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.path,
         metavar="MODEL",
         required=True,
-        help="pretrained model: a folder of Hugging Face or Google, hf://ORGANISATION/NAME, or a .keras file",
+        help="pretrained model: a folder of Hugging Face or Google, hf://ORGANISATION/NAME or a "
+        ".keras file",
     )
     file_types = ".csv, .tsv or .jsonl"
     parser.add_argument(

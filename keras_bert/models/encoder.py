@@ -82,9 +82,9 @@ class BertEncoder(keras.Model):
 
         Args:
             folder: A Hugging Face folder (``config.json`` and ``model.safetensors``, sharded or
-                not) of a BERT, RoBERTa, XLM-R, CamemBERT, ELECTRA, ALBERT or DistilBERT; a folder of
-                Google's TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT or ELECTRA; a
-                folder or file written by keras_bert; or ``hf://ORG/NAME``.
+                not) of a BERT, RoBERTa, XLM-R, CamemBERT, ELECTRA, ALBERT or DistilBERT; a folder
+                of Google's TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT or ELECTRA;
+                a folder or file written by keras_bert; or ``hf://ORG/NAME``.
             **kwargs: Passed to the constructor, such as ``dtype="mixed_bfloat16"``.
 
         Raises:
