@@ -1,10 +1,11 @@
 """Checkpoints of Google's TensorFlow 1 code: ``bert_config.json``, ``bert_model.ckpt.*``.
 
 BERT, ALBERT and ELECTRA as google-research/bert, google-research/albert and google-research/electra
-write them. On the left of each table stands an attribute path of our models, on the right the
-variable's name. Matrices are held as they are here, but for a classifier's.
+write them, and Chinese ALBERT as brightmart/albert_zh does. On the left of each table stands an
+attribute path of our models, on the right the variable's name. Matrices are held as they are here,
+but for a classifier's.
 
-Source: ``modeling.py`` of the three repositories.
+Source: ``modeling.py`` of these repositories.
 """
 
 from __future__ import annotations
@@ -62,8 +63,11 @@ IGNORED = {
     r"task_specific/.*": "head of another task",
     r"cls/squad/.*": "question-answering head",
     r"(start_logits|end_logits|answer_class)/.*": "question-answering head",
+    r"bert/embeddings/word_embeddings_2": "multiplied into the word embeddings",
     r"bert/pooler/.*": "pooler, which this model has no use for",
 }
+#: In albert_zh the word table times this one is a BERT's word table.
+WORD_FACTOR = "bert/embeddings/word_embeddings_2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +142,9 @@ ALBERT = dataclasses.replace(
     ),
     block_prefix="bert/encoder/transformer/group_{group}/inner_group_{place}/",
 )
+ALBERT_ZH = dataclasses.replace(
+    BERT, block_prefix="bert/encoder/layer_shared/", always={"num_layer_groups": 1}
+)
 ELECTRA = Family(
     embeddings=_embeddings("electra", "embeddings_project"),
     block=_BERT_BLOCK,
@@ -159,7 +166,7 @@ class GoogleCheckpoint:
 
     def __init__(self, folder: str):
         self.folder = folder
-        self._tensors = _Variables(_find_prefix(folder))
+        self._tensors = _Variables(_find_prefix(folder), WORD_FACTOR)
 
     @staticmethod
     def is_there(folder: str) -> bool:
@@ -168,7 +175,7 @@ class GoogleCheckpoint:
 
     @functools.cached_property
     def _family(self) -> Family:
-        for family in (ELECTRA, ALBERT, BERT):
+        for family in (ELECTRA, ALBERT, ALBERT_ZH, BERT):
             first = family.block_prefix.format(block=0, group=0, place=0)
             if first + family.block["intermediate.kernel"] in self._tensors:
                 return family
@@ -223,6 +230,11 @@ class GoogleCheckpoint:
         if not isinstance(fields, dict):
             raise CheckpointError(f"{self._config_path} holds no JSON object.")
         found = {ours: fields[name] for ours, name in CONFIG_FIELDS.items() if name in fields}
+        if fields.get("ln_type", "postln") != "postln":
+            raise CheckpointError(
+                f"{self._config_path} says ln_type={fields['ln_type']!r}; only 'postln' can be "
+                "loaded."
+            )
         missing = [CONFIG_FIELDS[name] for name in REQUIRED if name not in found]
         if missing:
             raise CheckpointError(f"{self._config_path} does not say {', '.join(missing)}.")
@@ -309,9 +321,13 @@ _UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError)
 
 
 class _Variables:
-    """The variables of a checkpoint, read one at a time."""
+    """The variables of a checkpoint, read one at a time.
 
-    def __init__(self, prefix):
+    Where there is one called `factor`, the one called so without its last two characters is handed
+    out multiplied by it.
+    """
+
+    def __init__(self, prefix, factor):
         self.prefix = prefix
         try:
             self._reader = tf.train.load_checkpoint(prefix)
@@ -319,6 +335,12 @@ class _Variables:
             raise CheckpointError(f"{prefix} cannot be read: {_first_line(error)}") from None
         self._shapes = self._reader.get_variable_to_shape_map()
         self._dtypes = self._reader.get_variable_to_dtype_map()
+        self._factors = {}
+        product = factor.removesuffix("_2")
+        if factor in self and product in self:
+            rows, width = self.shape(product)[:1], self.shape(factor)[1:]
+            self._factors[product] = factor
+            self._shapes = {**self._shapes, product: [*rows, *width]}
 
     def __iter__(self):
         return iter(self._shapes)
@@ -333,6 +355,10 @@ class _Variables:
         return self._dtypes[name].is_floating
 
     def read(self, name):
+        value = self._read(name)
+        return value @ self._read(self._factors[name]) if name in self._factors else value
+
+    def _read(self, name):
         try:
             value = self._reader.get_tensor(name)
         except _UNREADABLE as error:

@@ -72,6 +72,37 @@ def test_groups_of_albert():
     assert config.embedding_size is None
 
 
+def test_chinese_albert_of_brightmart(folder):
+    """Shared layers under a name of their own, and words in two factors."""
+    rng = np.random.default_rng(3)
+    factors = rng.normal(0, 0.3, (61, 8)), rng.normal(0, 0.3, (8, 24))
+    factors = [factor.astype(np.float32) for factor in factors]
+
+    def change(values):
+        for name in list(values):
+            if "/layer_1/" in name:
+                del values[name]
+            elif "/layer_0/" in name:
+                values[name.replace("/layer_0/", "/layer_shared/")] = values.pop(name)
+        values["bert/embeddings/word_embeddings"] = factors[0]
+        values["bert/embeddings/word_embeddings_2"] = factors[1]
+
+    plain = kb.BertEncoder.from_pretrained(str(folder))
+    rewrite(folder, change)
+    edit_config(folder, embedding_size=8, ln_type="postln")
+    shared = kb.BertEncoder.from_pretrained(str(folder))
+    assert (len(shared.blocks), shared.config.num_layers) == (1, 2)
+    # The same network spelled out: both layers are the first, and the words are the product.
+    plain.blocks[1].set_weights(plain.blocks[0].get_weights())
+    plain.embeddings.word_embeddings.assign(factors[0] @ factors[1])
+    inputs = {"input_word_ids": rng.integers(0, 61, (2, 9)).astype("int32")}
+    one, other = (encoder(inputs)["pooled_output"] for encoder in (shared, plain))
+    np.testing.assert_allclose(one, other, atol=1e-6)
+    edit_config(folder, ln_type="preln")
+    with pytest.raises(kb.CheckpointError, match="ln_type='preln'"):
+        kb.BertEncoder.from_pretrained(str(folder))
+
+
 def test_what_is_left_out_is_reported(folder):
     checkpoint = open_checkpoint(str(folder))
     encoder = kb.BertEncoder(checkpoint.config)
