@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 
 from keras_bert.checkpoints.huggingface import HuggingFaceCheckpoint
+from keras_bert.checkpoints.inspection import Inspection, inspect
 from keras_bert.checkpoints.keras_archive import KerasCheckpoint
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.checkpoints.sources import resolve
 
-__all__ = ["CheckpointError", "LoadReport", "load_encoder", "open_checkpoint", "read_config"]
+__all__ = [
+    "CheckpointError",
+    "Inspection",
+    "LoadReport",
+    "inspect",
+    "load_encoder",
+    "open_checkpoint",
+    "read_config",
+]
 
 
 def open_checkpoint(source: str):

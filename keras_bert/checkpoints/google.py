@@ -74,6 +74,7 @@ WORD_FACTOR = "bert/embeddings/word_embeddings_2"
 class Family:
     """One code base's names; see ``encoder_table`` for the tables."""
 
+    name: str
     embeddings: Table
     block: Table
     block_prefix: str
@@ -124,6 +125,7 @@ _BERT_BLOCK = _block(
 )
 
 BERT = Family(
+    name="bert",
     embeddings=_embeddings("bert", "embeddings_project"),
     block=_BERT_BLOCK,
     block_prefix="bert/encoder/layer_{block}/",
@@ -132,6 +134,7 @@ BERT = Family(
 )
 ALBERT = dataclasses.replace(
     BERT,
+    name="albert",
     embeddings=_embeddings("bert", "encoder/embedding_hidden_mapping_in"),
     block=_block(
         attention="attention_1",
@@ -143,9 +146,13 @@ ALBERT = dataclasses.replace(
     block_prefix="bert/encoder/transformer/group_{group}/inner_group_{place}/",
 )
 ALBERT_ZH = dataclasses.replace(
-    BERT, block_prefix="bert/encoder/layer_shared/", always={"num_layer_groups": 1}
+    BERT,
+    name="albert_zh",
+    block_prefix="bert/encoder/layer_shared/",
+    always={"num_layer_groups": 1},
 )
 ELECTRA = Family(
+    name="electra",
     embeddings=_embeddings("electra", "embeddings_project"),
     block=_BERT_BLOCK,
     block_prefix="electra/encoder/layer_{block}/",
@@ -163,6 +170,8 @@ class GoogleCheckpoint:
     Raises:
         CheckpointError: If a file is missing or damaged.
     """
+
+    format = "Google TensorFlow 1"
 
     def __init__(self, folder: str):
         self.folder = folder
@@ -184,6 +193,11 @@ class GoogleCheckpoint:
             f"{self._tensors.prefix} is no checkpoint of Google's BERT, ALBERT or ELECTRA: it "
             f"holds {names}, ..."
         )
+
+    @property
+    def family(self) -> str:
+        """Whose code wrote the checkpoint."""
+        return self._family.name
 
     @functools.cached_property
     def config(self) -> EncoderConfig:

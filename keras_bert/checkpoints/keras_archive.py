@@ -22,6 +22,8 @@ class KerasCheckpoint:
         CheckpointError: If the file is damaged or holds another kind of model.
     """
 
+    format = "keras_bert"
+
     def __init__(self, path: str):
         self.path = path
 
@@ -44,6 +46,11 @@ class KerasCheckpoint:
     def encoder(self):
         """The saved model's encoder."""
         return getattr(self.model, "encoder", self.model)
+
+    @property
+    def family(self) -> str:
+        """The saved model's class."""
+        return type(self.model).__name__
 
     @property
     def config(self):

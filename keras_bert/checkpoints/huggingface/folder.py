@@ -26,16 +26,18 @@ class HuggingFaceCheckpoint:
         CheckpointError: If a file is damaged or asks for another network.
     """
 
+    format = "Hugging Face"
+
     def __init__(self, folder: str):
         self.folder = folder
         self._fields = _read_json(os.path.join(folder, "config.json"))
-        family = self._fields.get("model_type", "bert")
-        if family not in FAMILIES:
+        self.family = self._fields.get("model_type", "bert")
+        if self.family not in FAMILIES:
             raise CheckpointError(
-                f"{folder}/config.json says model_type={family!r}; what can be loaded is "
+                f"{folder}/config.json says model_type={self.family!r}; what can be loaded is "
                 f"{', '.join(FAMILIES)}."
             )
-        self._family = FAMILIES[family]
+        self._family = FAMILIES[self.family]
 
     @functools.cached_property
     def _tensors(self):

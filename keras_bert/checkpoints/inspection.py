@@ -1,0 +1,111 @@
+"""What a checkpoint is, for people who look."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from keras_bert.checkpoints.report import LoadReport
+from keras_bert.config import EncoderConfig
+
+__all__ = ["Inspection", "inspect"]
+
+
+@dataclasses.dataclass
+class Inspection:
+    """What ``inspect`` found; ``str`` of it is a page of text.
+
+    Attributes:
+        source: Folder, file or id that was inspected.
+        format: Who wrote it: "Hugging Face", "Google TensorFlow 1" or "keras_bert".
+        family: The network's family, as the checkpoint calls it.
+        config: The encoder's config.
+        parameters: Numbers in the tensors that a model loads: encoder and classifier.
+        labels: Names of the classifier's labels; None without one.
+        tokenizer: The tokenizer's class and size, or why there is none.
+        report: What loading does with every tensor.
+    """
+
+    source: str
+    format: str
+    family: str
+    config: EncoderConfig
+    parameters: int
+    labels: list[str] | None
+    tokenizer: str
+    report: LoadReport
+
+    def __str__(self):
+        config = self.config
+        embeddings = f", embeddings {config.embedding_size}" if config.embedding_size else ""
+        rows = {
+            "format": self.format,
+            "family": self.family,
+            "encoder": f"{config.num_layers} layers, hidden {config.hidden_size}{embeddings}, "
+            f"{config.num_attention_heads} heads, feed-forward {config.intermediate_size}, "
+            f"{config.hidden_activation}",
+            "sizes": f"vocabulary {config.vocab_size}, {config.max_seq_length} positions, "
+            f"{config.type_vocab_size} segment types",
+            "pooler": "yes" if config.use_pooler else "no",
+            "classifier": "none" if self.labels is None else ", ".join(_some(self.labels)),
+            "tokenizer": self.tokenizer,
+            "parameters": f"{self.parameters:,}",
+            "loaded": f"{len(self.report.loaded)} tensors",
+            "left out": f"{len(self.report.ignored)} tensors",
+        }
+        lines = [self.source, *(f"  {name:<11}{value}" for name, value in rows.items())]
+        return "\n".join([*lines, *(f"    {n}: {why}" for n, why in self.report.ignored.items())])
+
+
+def inspect(source: str) -> Inspection:
+    """Says what a checkpoint is, and what loading it does with every tensor.
+
+    The weights are loaded into a model to find that out, and dropped.
+
+    Args:
+        source: A folder, a ``.keras`` file or ``hf://ORGANISATION/NAME``.
+
+    Raises:
+        FileNotFoundError: If there is no checkpoint.
+        CheckpointError: If it cannot be loaded; the message names the tensors.
+
+    Example:
+        >>> import keras_bert as kb
+        >>> print(kb.checkpoints.inspect("uncased_L-12_H-768_A-12"))  # doctest: +SKIP
+        uncased_L-12_H-768_A-12
+          format     Google TensorFlow 1
+          family     bert
+          ...
+    """
+    from keras_bert.checkpoints import open_checkpoint
+    from keras_bert.layers import ClassificationHead
+    from keras_bert.models.encoder import BertEncoder
+
+    checkpoint = open_checkpoint(source)
+    config, labels = checkpoint.config, checkpoint.labels
+    encoder, head = BertEncoder(config), None
+    if labels is not None:
+        head = ClassificationHead(len(labels), activation=config.classifier_activation)
+        head.build((None, config.hidden_size))
+    report = checkpoint.load_classifier(encoder, head)
+    return Inspection(
+        source=str(source),
+        format=checkpoint.format,
+        family=checkpoint.family,
+        config=config,
+        parameters=encoder.count_params() + (head.count_params() if head is not None else 0),
+        labels=labels,
+        tokenizer=_tokenizer(checkpoint),
+        report=report,
+    )
+
+
+def _tokenizer(checkpoint):
+    try:
+        tokenizer = checkpoint.tokenizer()
+    except (OSError, ValueError, ImportError) as error:
+        return f"none: {error}"
+    return f"{type(tokenizer).__name__}, {tokenizer.vocabulary_size} tokens"
+
+
+def _some(labels, most=8):
+    return [*labels[:most], f"and {len(labels) - most} more"] if len(labels) > most else labels
