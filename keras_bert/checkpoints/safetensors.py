@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_bert.checkpoints.report import CheckpointError
 
-__all__ = ["TensorFiles", "open_tensors"]
+__all__ = ["TensorFiles"]
 
 #: Type names of the format (huggingface/safetensors, README "Format") and their NumPy types.
 DTYPES = {
@@ -29,8 +29,6 @@ DTYPES = {
 
 #: The format's own bound on the header, so that a damaged length cannot ask for gigabytes.
 MOST_HEADER_BYTES = 100_000_000
-
-SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 class TensorFiles:
@@ -79,52 +77,6 @@ class TensorFiles:
             raw = file.read(size)
         tensor = np.frombuffer(raw, dtype).reshape(shape)
         return tensor.astype(np.float32, copy=False) if self.is_floating(name) else tensor
-
-
-def open_tensors(folder: str) -> TensorFiles:
-    """Opens ``model.safetensors``, or the shards that its index names.
-
-    Raises:
-        FileNotFoundError: If the folder holds neither, with the way out where it holds weights
-            of another kind.
-        CheckpointError: If a file is damaged or the index points outside the folder.
-    """
-    single, index = os.path.join(folder, SINGLE), os.path.join(folder, INDEX)
-    if os.path.isfile(single):
-        return TensorFiles([single])
-    if os.path.isfile(index):
-        return _open_shards(folder, index)
-    pickled = [
-        name
-        for name in ("pytorch_model.bin", "tf_model.h5")
-        if os.path.isfile(os.path.join(folder, name))
-    ]
-    hint = ""
-    if pickled:
-        hint = (
-            f" It holds {pickled[0]}, which is not read here (a pickle can run code); load it once "
-            "with its own library and save it with safe_serialization=True."
-        )
-    raise FileNotFoundError(f"{folder} holds neither {SINGLE} nor {INDEX}.{hint}")
-
-
-def _open_shards(folder, index):
-    try:
-        with open(index, encoding="utf-8") as file:
-            weight_map = json.load(file)["weight_map"]
-        shards = sorted(set(weight_map.values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{index} is damaged: no readable weight_map ({error}).") from None
-    for shard in shards:
-        if not isinstance(shard, str) or shard != os.path.basename(shard) or shard in ("", ".."):
-            raise CheckpointError(f"{index} names the shard {shard!r}, outside its own folder.")
-        if not os.path.isfile(os.path.join(folder, shard)):
-            raise CheckpointError(f"{index} names the shard {shard}, which is not in {folder}.")
-    files = TensorFiles([os.path.join(folder, shard) for shard in shards])
-    missing = sorted(set(weight_map) - set(files))
-    if missing:
-        raise CheckpointError(f"{index} promises tensors that no shard holds: {_some(missing)}.")
-    return files
 
 
 def _read_header(path):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from keras_bert.checkpoints import CheckpointError
-from keras_bert.checkpoints.safetensors import TensorFiles, open_tensors
+from keras_bert.checkpoints.huggingface.tensors import open_tensors
+from keras_bert.checkpoints.safetensors import TensorFiles
 
 TENSORS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([7], np.int64)}
 NAMES = {"float32": "F32", "int64": "I64", "float16": "F16", "bfloat16": "BF16", "float64": "F64"}
@@ -136,7 +137,14 @@ def test_damaged_index(tmp_path, content):
         open_tensors(str(tmp_path))
 
 
-def test_pickle_is_not_opened(tmp_path):
+def test_safetensors_go_before_a_pickle(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04 would run code")
+    assert sorted(open_tensors(shards(tmp_path, a="one.safetensors"))) == ["a"]
+
+
+def test_no_weights_that_can_be_read(tmp_path):
+    with pytest.raises(FileNotFoundError, match="neither model.safetensors nor pytorch_model.bin"):
+        open_tensors(str(tmp_path))
+    (tmp_path / "tf_model.h5").touch()
     with pytest.raises(FileNotFoundError, match="safe_serialization"):
         open_tensors(str(tmp_path))

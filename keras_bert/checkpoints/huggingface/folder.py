@@ -7,9 +7,9 @@ import json
 import os
 
 from keras_bert.checkpoints.huggingface.families import FAMILIES, IGNORED, REQUIRED
+from keras_bert.checkpoints.huggingface.tensors import open_tensors
 from keras_bert.checkpoints.loading import encoder_table, fill
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
-from keras_bert.checkpoints.safetensors import open_tensors
 from keras_bert.config import EncoderConfig
 
 __all__ = ["HuggingFaceCheckpoint"]
