@@ -71,10 +71,11 @@ def kept(layers, activation):
     return size / (BATCH * TOKENS * HIDDEN * 4)
 
 
-@pytest.mark.parametrize(("activation", "most"), [("gelu", 23), ("gelu_tanh", 23), ("relu", 23)])
+@pytest.mark.parametrize(("activation", "most"), [("gelu", 22), ("gelu_tanh", 22), ("relu", 18)])
 def test_a_block_keeps_no_more_than_its_gradients_need(activation, most):
     # Per token: query, key, value, context; two LayerNorms' inputs and outputs; 4 + 4 of the
     # feed-forward part; and attention's 2 x 64 probabilities (4 of the hidden size) with a byte
-    # for each that tells whether it was dropped: 21.5. Automatic differentiation keeps 42.
+    # for each that tells whether it was dropped: 21.5, and 17.5 with ReLU, whose derivative is its
+    # output's sign. Automatic differentiation keeps 35.5 (GELU), 39.5 (its tanh form), 23.5.
     per_block = kept(3, activation) - kept(2, activation)
     assert 15 < per_block < most
