@@ -204,12 +204,12 @@ class GoogleCheckpoint:
         """The encoder's config: what the config file says, and what the variables' shapes tell."""
         family, path = self._family, self._config_path
         said = self._said() if path else self._sizes()
-        activation = said.get("hidden_activation", "gelu")
-        if activation not in family.activations:
+        activation = said.get("hidden_activation", "gelu") or "linear"
+        if not isinstance(activation, str) or activation.lower() not in family.activations:
             raise CheckpointError(
                 f"{path} says hidden_act={activation!r}; known are {', '.join(ACTIVATIONS)}."
             )
-        said["hidden_activation"] = family.activations[activation]
+        said["hidden_activation"] = family.activations[activation.lower()]
         projection = family.embeddings["embeddings.projection.kernel"]
         if projection in self._tensors:
             said["embedding_size"] = self._tensors.shape(projection)[0]
@@ -260,7 +260,10 @@ class GoogleCheckpoint:
         first = family.block["intermediate.kernel"]
         while family.block_prefix.format(block=count) + first in self._tensors:
             count += 1
-        hidden, intermediate = self._tensors.shape(family.block_prefix.format(block=0) + first)
+        shape = self._tensors.shape(family.block_prefix.format(block=0) + first)
+        if len(shape) != 2:
+            raise CheckpointError(f"{self._tensors.prefix}: {first} has shape {list(shape)}.")
+        hidden, intermediate = shape
         return {
             "vocab_size": self._rows("word_embeddings"),
             "hidden_size": hidden,
@@ -279,8 +282,12 @@ class GoogleCheckpoint:
 
     def _groups(self) -> dict[str, int]:
         numbers = [re.search(r"/group_(\d+)/inner_group_(\d+)/", name) for name in self._tensors]
-        found = [map(int, match.groups()) for match in numbers if match]
+        found = {tuple(map(int, match.groups())) for match in numbers if match}
         groups, places = (max(numbers) + 1 for numbers in zip(*found, strict=True))
+        if len(found) != groups * places:
+            raise CheckpointError(
+                f"{self._tensors.prefix} lacks some of {groups} groups of {places} layers."
+            )
         return {"num_layer_groups": groups, "group_size": places}
 
     @property

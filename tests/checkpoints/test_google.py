@@ -60,6 +60,14 @@ def test_sizes_of_electra_come_from_its_variables():
     assert config.type_vocab_size == 2
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"), [("GELU", "gelu_tanh"), ("", "linear"), (None, "linear"), ("tanh", "tanh")]
+)
+def test_activations(folder, said, meant):
+    edit_config(folder, hidden_act=said)
+    assert kb.EncoderConfig.from_pretrained(str(folder)).hidden_activation == meant
+
+
 def test_gelu_of_electra_is_the_erf_form():
     config = kb.EncoderConfig.from_pretrained(str(FIXTURES / "google" / "electra"))
     assert config.hidden_activation == "gelu"
@@ -157,6 +165,7 @@ def test_another_network(folder):
         ({"num_hidden_layers": 1}, "unknown tensor bert/encoder/layer_1/"),
         ({"vocab_size": 62}, "word_embeddings has shape"),
         ({"hidden_act": "snake"}, "hidden_act='snake'; known are gelu"),
+        ({"hidden_act": ["gelu"]}, "hidden_act=.'gelu'.; known are gelu"),
         ({"hidden_size": "x"}, "hidden_size must be"),
         ({"num_attention_heads": None}, "num_attention_heads must be"),
     ],

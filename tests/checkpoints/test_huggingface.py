@@ -80,6 +80,7 @@ def test_config_that_contradicts_the_weights(folder, field, value, tensor):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({"model_type": ["bert"]}, "model_type=.'bert'.; what can be loaded is bert, roberta, "),
         ({"model_type": "t5"}, "model_type='t5'; what can be loaded is bert, roberta, "),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type='relative_key'"),
         ({"is_decoder": True}, "is_decoder=True"),

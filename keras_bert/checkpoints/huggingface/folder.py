@@ -32,7 +32,7 @@ class HuggingFaceCheckpoint:
         self.folder = folder
         self._fields = _read_json(os.path.join(folder, "config.json"))
         self.family = self._fields.get("model_type", "bert")
-        if self.family not in FAMILIES:
+        if not isinstance(self.family, str) or self.family not in FAMILIES:
             raise CheckpointError(
                 f"{folder}/config.json says model_type={self.family!r}; what can be loaded is "
                 f"{', '.join(FAMILIES)}."
