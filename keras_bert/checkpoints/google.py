@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -21,26 +20,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.checkpoints.loading import Table, encoder_table, fill
-from keras_bert.checkpoints.report import CheckpointError, LoadReport
+from keras_bert.checkpoints.folder import CONFIG_FIELDS, FolderCheckpoint, read_json
+from keras_bert.checkpoints.loading import Table
+from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig
 
 __all__ = ["GoogleCheckpoint"]
 
-#: Our config field ← theirs.
-CONFIG_FIELDS = {
-    "vocab_size": "vocab_size",
-    "hidden_size": "hidden_size",
-    "num_layers": "num_hidden_layers",
-    "num_attention_heads": "num_attention_heads",
-    "intermediate_size": "intermediate_size",
-    "hidden_activation": "hidden_act",
-    "dropout_rate": "hidden_dropout_prob",
-    "attention_dropout_rate": "attention_probs_dropout_prob",
-    "max_position_embeddings": "max_position_embeddings",
-    "type_vocab_size": "type_vocab_size",
-    "initializer_range": "initializer_range",
-}
 #: ``get_activation`` of their modeling.py. "gelu" is the tanh form in BERT's and ALBERT's, the erf
 #: form in ELECTRA's.
 ACTIVATIONS = {"gelu": "gelu_tanh", "relu": "relu", "tanh": "tanh", "linear": "linear"}
@@ -161,7 +147,7 @@ ELECTRA = Family(
 )
 
 
-class GoogleCheckpoint:
+class GoogleCheckpoint(FolderCheckpoint):
     """A folder with one TensorFlow 1 checkpoint.
 
     Args:
@@ -172,9 +158,10 @@ class GoogleCheckpoint:
     """
 
     format = "Google TensorFlow 1"
+    ignored = IGNORED
 
     def __init__(self, folder: str):
-        self.folder = folder
+        super().__init__(folder)
         self._tensors = _Variables(_find_prefix(folder), WORD_FACTOR)
 
     @staticmethod
@@ -236,13 +223,7 @@ class GoogleCheckpoint:
         return None
 
     def _said(self) -> dict[str, Any]:
-        try:
-            with open(self._config_path, encoding="utf-8") as file:
-                fields = json.load(file)
-        except ValueError as error:
-            raise CheckpointError(f"{self._config_path} is no valid JSON: {error}.") from None
-        if not isinstance(fields, dict):
-            raise CheckpointError(f"{self._config_path} holds no JSON object.")
+        fields = read_json(self._config_path)
         found = {ours: fields[name] for ours, name in CONFIG_FIELDS.items() if name in fields}
         if fields.get("ln_type", "postln") != "postln":
             raise CheckpointError(
@@ -299,42 +280,9 @@ class GoogleCheckpoint:
         shape = self._tensors.shape(self._family.classifier["logits.bias"])
         return [f"LABEL_{i}" for i in range(shape[0])] if shape else None
 
-    @property
-    def seq_length(self) -> int:
-        """Longest input in tokens."""
-        most = self.config.max_seq_length
-        return min(most, self._tokenizer.model_max_length or most)
-
-    def tokenizer(self):
-        """The tokenizer of the folder's vocabulary."""
-        return self._tokenizer
-
-    @functools.cached_property
-    def _tokenizer(self):
-        from keras_bert.text import Tokenizer
-
-        return Tokenizer.from_pretrained(self.folder)
-
-    def load_encoder(self, encoder) -> LoadReport:
-        """Fills an encoder of this checkpoint's config."""
-        return self.load_classifier(encoder)
-
-    def load_classifier(self, encoder, head=None) -> LoadReport:
-        """Fills an encoder and, if given, a classification head."""
-        family, has_pooler = self._family, self.config.use_pooler
-        pooler = family.pooler if encoder.pooler is not None and has_pooler else {}
-        table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
-        parts = [(encoder, table)]
-        if head is not None:
-            parts.append((head, family.classifier))
-        report = fill(self.folder, self._tensors, parts, IGNORED, _is_transposed)
-        if encoder.pooler is not None and not has_pooler:
-            report.fresh.append("pooler")
-        return report
-
-
-def _is_transposed(variable: Any, name: str) -> bool:
-    return name == "output_weights"
+    def transposed(self, variable: Any, name: str) -> bool:
+        """Whether a tensor is the transpose of its variable: a classifier's matrix is."""
+        return name == "output_weights"
 
 
 #: What TensorFlow's reader raises, depending on the status that it meets.

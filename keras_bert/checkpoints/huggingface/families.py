@@ -13,9 +13,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["FAMILIES", "IGNORED", "Family"]
+from keras_bert.checkpoints.folder import CONFIG_FIELDS
+from keras_bert.checkpoints.loading import Table
 
-Table = Mapping[str, str | tuple[str, ...]]
+__all__ = ["FAMILIES", "IGNORED", "Family"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,17 +73,7 @@ IGNORED = {
 }
 
 _FIELDS = {
-    "vocab_size": "vocab_size",
-    "hidden_size": "hidden_size",
-    "num_layers": "num_hidden_layers",
-    "num_attention_heads": "num_attention_heads",
-    "intermediate_size": "intermediate_size",
-    "hidden_activation": "hidden_act",
-    "dropout_rate": "hidden_dropout_prob",
-    "attention_dropout_rate": "attention_probs_dropout_prob",
-    "max_position_embeddings": "max_position_embeddings",
-    "type_vocab_size": "type_vocab_size",
-    "initializer_range": "initializer_range",
+    **CONFIG_FIELDS,
     "layer_norm_epsilon": "layer_norm_eps",
     "pad_token_id": "pad_token_id",
     "classifier_dropout": "classifier_dropout",

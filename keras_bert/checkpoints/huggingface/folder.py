@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
+from typing import Any
 
+from keras_bert.checkpoints.folder import FolderCheckpoint, read_json
 from keras_bert.checkpoints.huggingface.families import FAMILIES, IGNORED, REQUIRED
 from keras_bert.checkpoints.huggingface.tensors import open_tensors
-from keras_bert.checkpoints.loading import encoder_table, fill
-from keras_bert.checkpoints.report import CheckpointError, LoadReport
+from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig
 
 __all__ = ["HuggingFaceCheckpoint"]
 
 
-class HuggingFaceCheckpoint:
+class HuggingFaceCheckpoint(FolderCheckpoint):
     """One folder written by ``transformers`` for a model of a BERT family.
 
     Args:
@@ -27,10 +27,11 @@ class HuggingFaceCheckpoint:
     """
 
     format = "Hugging Face"
+    ignored = IGNORED
 
     def __init__(self, folder: str):
-        self.folder = folder
-        self._fields = _read_json(os.path.join(folder, "config.json"))
+        super().__init__(folder)
+        self._fields = read_json(os.path.join(folder, "config.json"))
         self.family = self._fields.get("model_type", "bert")
         if not isinstance(self.family, str) or self.family not in FAMILIES:
             raise CheckpointError(
@@ -85,38 +86,9 @@ class HuggingFaceCheckpoint:
         labels = [str(names.get(str(i), f"LABEL_{i}")) for i in range(count)]
         return labels if len(set(labels)) == count else [f"LABEL_{i}" for i in range(count)]
 
-    @property
-    def seq_length(self) -> int:
-        """Longest input in tokens: what both the positions and the tokenizer allow."""
-        most = self.config.max_seq_length
-        return min(most, self._tokenizer.model_max_length or most)
-
-    def tokenizer(self):
-        """The tokenizer of the folder's tokenizer files."""
-        return self._tokenizer
-
-    @functools.cached_property
-    def _tokenizer(self):
-        from keras_bert.text import Tokenizer
-
-        return Tokenizer.from_pretrained(self.folder)
-
-    def load_encoder(self, encoder) -> LoadReport:
-        """Fills an encoder of this checkpoint's config."""
-        return self.load_classifier(encoder)
-
-    def load_classifier(self, encoder, head=None) -> LoadReport:
-        """Fills an encoder and, if given, a classification head."""
-        family, has_pooler = self._family, self.config.use_pooler
-        pooler = family.pooler if encoder.pooler is not None and has_pooler else {}
-        table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
-        parts = [(encoder, table)]
-        if head is not None:
-            parts.append((head, family.classifier))
-        report = fill(self.folder, self._tensors, parts, IGNORED, _is_kernel)
-        if encoder.pooler is not None and not has_pooler:
-            report.fresh.append("pooler")
-        return report
+    def transposed(self, variable: Any, name: str) -> bool:
+        """Whether PyTorch keeps a variable transposed, as (units, features): kernels."""
+        return variable.name == "kernel"
 
 
 class _PlainNames:
@@ -156,19 +128,3 @@ class _PlainNames:
 
     def read(self, name):
         return self._files.read(self._names[name])
-
-
-def _is_kernel(variable, _):
-    """Whether PyTorch keeps this variable transposed, as (units, features)."""
-    return variable.name == "kernel"
-
-
-def _read_json(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            fields = json.load(file)
-    except ValueError as error:
-        raise CheckpointError(f"{path} is no valid JSON: {error}.") from None
-    if not isinstance(fields, dict):
-        raise CheckpointError(f"{path} holds no JSON object.")
-    return fields
