@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-__all__ = ["CheckpointError", "LoadReport"]
+__all__ = ["CheckpointError", "LoadReport", "some_of"]
 
 
 class CheckpointError(ValueError):
@@ -34,3 +34,9 @@ class LoadReport:
             f"{self.source}: {len(self.loaded)} tensors loaded, {len(self.ignored)} ignored"
             f"{fresh}{ignored}"
         )
+
+
+def some_of(names, most: int = 5) -> str:
+    """The first of some names, and how many more there are, for a message."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more

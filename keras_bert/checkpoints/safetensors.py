@@ -9,7 +9,7 @@ import os
 import ml_dtypes
 import numpy as np
 
-from keras_bert.checkpoints.report import CheckpointError
+from keras_bert.checkpoints.report import CheckpointError, some_of
 
 __all__ = ["TensorFiles"]
 
@@ -127,10 +127,5 @@ def _unique(pairs):
     if len(result) != len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"named twice: {_some(twice)}")
+        raise ValueError(f"named twice: {some_of(twice)}")
     return result
-
-
-def _some(names, most=5):
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(str, names[:most])) + more

@@ -14,12 +14,11 @@ import tensorflow as tf
 
 import keras_bert as kb
 from keras_bert.config import ACTIVATIONS
+from tests.parity.comparison import INPUTS, TOLERANCE, off
 
-TOLERANCE = 2e-5
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "encoder"
 CASES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.glob("*/expected*.npz"))
 CASES = [case for case in CASES if not case.endswith("expected_activations.npz")]
-INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 #: A batch of one token has a softmax over one number, and Keras wonders whether that is meant.
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax")
 WITHOUT_POOLER = {"token_classification", "masked_lm"}
@@ -32,13 +31,6 @@ def case(request):
     arrays = dict(np.load(file))
     inputs = {name: arrays.pop(name) for name in INPUTS}
     return file.parent, kb.BertEncoder.from_pretrained(str(file.parent)), inputs, arrays
-
-
-def off(ours, theirs):
-    """Largest absolute difference; shapes must agree, for NumPy would broadcast."""
-    ours = np.asarray(ours)
-    assert ours.shape == theirs.shape
-    return np.abs(ours - theirs).max()
 
 
 def check_outputs(outputs, expected):

@@ -8,24 +8,16 @@ import pytest
 import keras_bert as kb
 from keras_bert.checkpoints import open_checkpoint
 from keras_bert.layers import ClassificationHead
+from tests.parity.comparison import INPUTS, TOLERANCE, off
 
-TOLERANCE = 2e-5
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "google"
 CASES = sorted(path.parent.name for path in FOLDER.glob("*/expected.npz"))
-INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
 def read(name):
     """(inputs, expected outputs)."""
     arrays = dict(np.load(FOLDER / name / "expected.npz"))
     return {name: arrays.pop(name) for name in INPUTS}, arrays
-
-
-def off(ours, theirs):
-    """Largest absolute difference; shapes must agree, for NumPy would broadcast."""
-    ours = np.asarray(ours)
-    assert ours.shape == theirs.shape
-    return np.abs(ours - theirs).max()
 
 
 def test_all_cases_are_there():

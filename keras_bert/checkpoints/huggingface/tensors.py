@@ -6,7 +6,7 @@ import json
 import os
 
 from keras_bert.checkpoints.loading import Tensors
-from keras_bert.checkpoints.report import CheckpointError
+from keras_bert.checkpoints.report import CheckpointError, some_of
 from keras_bert.checkpoints.safetensors import TensorFiles
 from keras_bert.checkpoints.torch_pickle import PickledTensors
 
@@ -56,10 +56,5 @@ def _open_shards(folder, index, reader):
     files = reader([os.path.join(folder, shard) for shard in shards])
     missing = sorted(set(weight_map) - set(files))
     if missing:
-        raise CheckpointError(f"{index} promises tensors that no shard holds: {_some(missing)}.")
+        raise CheckpointError(f"{index} promises tensors that no shard holds: {some_of(missing)}.")
     return files
-
-
-def _some(names, most=5):
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(str, names[:most])) + more
