@@ -59,6 +59,10 @@ class EncoderConfig:
         classifier_activation: Activation of a classifier's own dense layer over ``[CLS]``, which it
             has in place of the pooler (RoBERTa ``"tanh"``, ELECTRA ``"gelu"``, DistilBERT
             ``"relu"``). ``None``: it reads the pooler.
+        masked_lm_activation: Activation of the masked-language-model head's dense layer; ``None``
+            means ``hidden_activation``.
+        tie_word_embeddings: Whether that head scores tokens by the table of word embeddings; it has
+            a matrix of its own otherwise.
 
     Raises:
         ValueError: If a size is not positive, a rate is outside [0, 1), the hidden size is
@@ -95,6 +99,8 @@ class EncoderConfig:
     group_size: int = 1
     positions_skip_padding: bool = False
     classifier_activation: str | None = None
+    masked_lm_activation: str | None = None
+    tie_word_embeddings: bool = True
 
     def __post_init__(self):
         self._check_numbers()
@@ -103,9 +109,9 @@ class EncoderConfig:
                 f"hidden_size={self.hidden_size} is no multiple of "
                 f"num_attention_heads={self.num_attention_heads}; each head gets an equal share."
             )
-        for name in ("hidden_activation", "classifier_activation"):
+        for name in ("hidden_activation", "classifier_activation", "masked_lm_activation"):
             value = getattr(self, name)
-            if value not in ACTIVATIONS and (value, name) != (None, "classifier_activation"):
+            if value not in ACTIVATIONS and (value is not None or name == "hidden_activation"):
                 raise ValueError(
                     f"{name}={value!r} is unknown. Known are {', '.join(ACTIVATIONS)}."
                 )

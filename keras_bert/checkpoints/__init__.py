@@ -58,9 +58,7 @@ def read_config(source: str):
 
 def load_encoder(source: str, **kwargs):
     """Returns a ``BertEncoder`` with the weights of a checkpoint; see ``open_checkpoint``."""
-    from keras_bert.models.encoder import BertEncoder
-
     checkpoint = open_checkpoint(source)
-    encoder = BertEncoder(checkpoint.config, **kwargs)
-    checkpoint.load_encoder(encoder)
+    encoder = checkpoint.make_encoder(**kwargs)
+    checkpoint.load(encoder, {})
     return encoder

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from keras_bert.checkpoints.loading import Tensors, encoder_table, fill
+from keras_bert.checkpoints.loading import Table, Tensors, encoder_table, fill, head_table
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.config import EncoderConfig
 
@@ -32,18 +32,26 @@ CONFIG_FIELDS = {
 class FolderCheckpoint:
     """A folder with the weights of one model.
 
-    A format says what `config`, `_tensors` and `_family` are; a family has the tables that
-    `encoder_table` takes and a `classifier`'s.
+    A format says what `config`, `heads`, `_tensors` and `_family` are; a family has the tables that
+    `encoder_table` takes, and `heads`: one of a head's layer for each kind of head.
 
     Args:
         folder: The folder.
 
     Attributes:
+        format: Who writes such folders.
+        family: The network's family, as the checkpoint calls it.
+        config: The encoder's config; ``use_pooler`` says whether the checkpoint has a pooler.
+        heads: Kind of head, as ``keras_bert.models.heads`` has it, → its number of outputs, for all
+            heads that the checkpoint may have weights for.
         ignored: Pattern of tensors' names that may be left over → why they are not needed.
     """
 
+    format: str
+    family: str
     ignored: Mapping[str, str]
     config: EncoderConfig
+    heads: Mapping[str, int]
     _tensors: Tensors
     _family: Any
 
@@ -53,6 +61,25 @@ class FolderCheckpoint:
     def transposed(self, variable: Any, name: str) -> bool:
         """Whether a tensor is the transpose of the variable that it belongs to."""
         raise NotImplementedError
+
+    def label_names(self, count: int) -> list[str]:
+        """Names of a head's labels."""
+        return [f"LABEL_{i}" for i in range(count)]
+
+    @property
+    def sure_heads(self) -> list[str]:
+        """Kinds of `heads`, of those that would read the same tensors only the first."""
+        kinds, read = [], set()
+        for kind in self.heads:
+            names = set(self._family.heads[kind].values())
+            if not names & read:
+                kinds.append(kind)
+                read |= names
+        return kinds
+
+    def labels(self, kind: str) -> list[str] | None:
+        """Names of the labels of a head, in the order of its outputs; None without such a head."""
+        return self.label_names(self.heads[kind]) if kind in self.heads else None
 
     @property
     def seq_length(self) -> int:
@@ -70,22 +97,34 @@ class FolderCheckpoint:
 
         return Tokenizer.from_pretrained(self.folder)
 
-    def load_encoder(self, encoder) -> LoadReport:
-        """Fills an encoder of this checkpoint's config."""
-        return self.load_classifier(encoder)
+    def make_encoder(self, config: EncoderConfig | None = None, **kwargs) -> Any:
+        """Makes an encoder, newly initialised, of this checkpoint's config or a changed one."""
+        from keras_bert.models.encoder import BertEncoder
 
-    def load_classifier(self, encoder, head=None) -> LoadReport:
-        """Fills an encoder and, if given, a classification head."""
+        return BertEncoder(self.config if config is None else config, **kwargs)
+
+    def load(self, encoder: Any, heads: Mapping[str, Any]) -> LoadReport:
+        """Fills an encoder and heads.
+
+        Args:
+            encoder: An encoder of this checkpoint's config, with the pooler or without.
+            heads: Kind → layer, for some of the checkpoint's heads.
+
+        Raises:
+            CheckpointError: If something is missing, unknown or of another shape.
+        """
         family, has_pooler = self._family, self.config.use_pooler
         pooler = family.pooler if encoder.pooler is not None and has_pooler else {}
         table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
         parts = [(encoder, table)]
-        if head is not None:
-            parts.append((head, family.classifier))
+        parts += [(layer, self._head_table(kind, layer)) for kind, layer in heads.items()]
         report = fill(self.folder, self._tensors, parts, self.ignored, self.transposed)
         if encoder.pooler is not None and not has_pooler:
             report.fresh.append("pooler")
         return report
+
+    def _head_table(self, kind: str, layer: Any) -> Table:
+        return head_table(self._family.heads[kind], layer)
 
 
 def read_json(path: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 BERT, ALBERT and ELECTRA as google-research/bert, google-research/albert and google-research/electra
 write them, and Chinese ALBERT as brightmart/albert_zh does. On the left of each table stands an
 attribute path of our models, on the right the variable's name. Matrices are held as they are here,
-but for a classifier's.
+but for the heads'.
 
 Source: ``modeling.py`` of these repositories.
 """
@@ -24,6 +24,7 @@ from keras_bert.checkpoints.folder import CONFIG_FIELDS, FolderCheckpoint, read_
 from keras_bert.checkpoints.loading import Table
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig
+from keras_bert.models.heads import HEADS
 
 __all__ = ["GoogleCheckpoint"]
 
@@ -65,7 +66,7 @@ class Family:
     block: Table
     block_prefix: str
     pooler: Table = dataclasses.field(default_factory=dict)
-    classifier: Table = dataclasses.field(default_factory=dict)
+    heads: Mapping[str, Table] = dataclasses.field(default_factory=dict)
     always: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     activations: Mapping[str, str] = dataclasses.field(default_factory=lambda: ACTIVATIONS)
 
@@ -116,7 +117,24 @@ BERT = Family(
     block=_BERT_BLOCK,
     block_prefix="bert/encoder/layer_{block}/",
     pooler={"pooler.kernel": "bert/pooler/dense/kernel", "pooler.bias": "bert/pooler/dense/bias"},
-    classifier={"logits.kernel": "output_weights", "logits.bias": "output_bias"},
+    heads={
+        "classifier": {"logits.kernel": "output_weights", "logits.bias": "output_bias"},
+        "span_labeler": {
+            "logits.kernel": "cls/squad/output_weights",
+            "logits.bias": "cls/squad/output_bias",
+        },
+        "masked_lm": {
+            "dense.kernel": "cls/predictions/transform/dense/kernel",
+            "dense.bias": "cls/predictions/transform/dense/bias",
+            "layer_norm.gamma": "cls/predictions/transform/LayerNorm/gamma",
+            "layer_norm.beta": "cls/predictions/transform/LayerNorm/beta",
+            "bias": "cls/predictions/output_bias",
+        },
+        "next_sentence": {
+            "logits.kernel": "cls/seq_relationship/output_weights",
+            "logits.bias": "cls/seq_relationship/output_bias",
+        },
+    },
 )
 ALBERT = dataclasses.replace(
     BERT,
@@ -142,7 +160,15 @@ ELECTRA = Family(
     embeddings=_embeddings("electra", "embeddings_project"),
     block=_BERT_BLOCK,
     block_prefix="electra/encoder/layer_{block}/",
-    always={"classifier_activation": "gelu"},
+    heads={
+        "replaced_tokens": {
+            "dense.kernel": "discriminator_predictions/dense/kernel",
+            "dense.bias": "discriminator_predictions/dense/bias",
+            "logits.kernel": "discriminator_predictions/dense_1/kernel",
+            "logits.bias": "discriminator_predictions/dense_1/bias",
+        },
+    },
+    always={"classifier_activation": "gelu", "masked_lm_activation": "gelu"},
     activations={**ACTIVATIONS, "gelu": "gelu"},
 )
 
@@ -271,18 +297,21 @@ class GoogleCheckpoint(FolderCheckpoint):
             )
         return {"num_layer_groups": groups, "group_size": places}
 
-    @property
-    def labels(self) -> list[str] | None:
-        """Names for the labels of ``run_classifier.py``'s head, which has none; None without it."""
-        names = self._family.classifier.values()
-        if not names or not all(name in self._tensors for name in names):
-            return None
-        shape = self._tensors.shape(self._family.classifier["logits.bias"])
-        return [f"LABEL_{i}" for i in range(shape[0])] if shape else None
+    @functools.cached_property
+    def heads(self) -> dict[str, int]:
+        """Kind of head → its number of outputs."""
+        found = {}
+        for kind, table in self._family.heads.items():
+            if all(name in self._tensors for name in table.values()):
+                shape = self._tensors.shape(table.get("logits.bias") or table["bias"])
+                count = HEADS[kind][1]
+                if len(shape) == 1 and count in (None, shape[0]):
+                    found[kind] = shape[0]
+        return found
 
     def transposed(self, variable: Any, name: str) -> bool:
-        """Whether a tensor is the transpose of its variable: a classifier's matrix is."""
-        return name == "output_weights"
+        """Whether a tensor is the transpose of its variable: all heads' matrices but ELECTRA's."""
+        return name.endswith("output_weights")
 
 
 #: What TensorFlow's reader raises, depending on the status that it meets.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from keras_bert.checkpoints.report import LoadReport
+from keras_bert.checkpoints.report import LoadReport, some_of
 from keras_bert.config import EncoderConfig
 
 __all__ = ["Inspection", "inspect"]
@@ -19,8 +19,9 @@ class Inspection:
         format: Who wrote it: "Hugging Face", "Google TensorFlow 1" or "keras_bert".
         family: The network's family, as the checkpoint calls it.
         config: The encoder's config.
-        parameters: Numbers in the tensors that a model loads: encoder and classifier.
-        labels: Names of the classifier's labels; None without one.
+        parameters: Numbers in the tensors that a model loads: encoder and heads.
+        heads: Kinds of its heads, as ``keras_bert.models.heads`` has them.
+        labels: Names of the labels of a head that has some; None without one.
         tokenizer: The tokenizer's class and size, or why there is none.
         report: What loading does with every tensor.
     """
@@ -30,6 +31,7 @@ class Inspection:
     family: str
     config: EncoderConfig
     parameters: int
+    heads: list[str]
     labels: list[str] | None
     tokenizer: str
     report: LoadReport
@@ -46,7 +48,8 @@ class Inspection:
             "sizes": f"vocabulary {config.vocab_size}, {config.max_seq_length} positions, "
             f"{config.type_vocab_size} segment types",
             "pooler": "yes" if config.use_pooler else "no",
-            "classifier": "none" if self.labels is None else ", ".join(_some(self.labels)),
+            "heads": ", ".join(self.heads) or "none",
+            "labels": "none" if self.labels is None else some_of(self.labels, 8),
             "tokenizer": self.tokenizer,
             "parameters": f"{self.parameters:,}",
             "loaded": f"{len(self.report.loaded)} tensors",
@@ -77,23 +80,22 @@ def inspect(source: str) -> Inspection:
           ...
     """
     from keras_bert.checkpoints import open_checkpoint
-    from keras_bert.layers import ClassificationHead
-    from keras_bert.models.encoder import BertEncoder
+    from keras_bert.models.heads import make_head
 
     checkpoint = open_checkpoint(source)
-    config, labels = checkpoint.config, checkpoint.labels
-    encoder, head = BertEncoder(config), None
-    if labels is not None:
-        head = ClassificationHead(len(labels), activation=config.classifier_activation)
-        head.build((None, config.hidden_size))
-    report = checkpoint.load_classifier(encoder, head)
+    config, kinds = checkpoint.config, checkpoint.sure_heads
+    encoder = checkpoint.make_encoder()
+    heads = {kind: make_head(kind, config, checkpoint.heads[kind]) for kind in kinds}
+    report = checkpoint.load(encoder, heads)
+    labelled = [kind for kind in ("classifier", "token_classifier") if kind in kinds]
     return Inspection(
         source=str(source),
         format=checkpoint.format,
         family=checkpoint.family,
         config=config,
-        parameters=encoder.count_params() + (head.count_params() if head is not None else 0),
-        labels=labels,
+        parameters=sum(part.count_params() for part in (encoder, *heads.values())),
+        heads=kinds,
+        labels=checkpoint.labels(labelled[0]) if labelled else None,
         tokenizer=_tokenizer(checkpoint),
         report=report,
     )
@@ -105,7 +107,3 @@ def _tokenizer(checkpoint):
     except (OSError, ValueError, ImportError) as error:
         return f"none: {error}"
     return f"{type(tokenizer).__name__}, {tokenizer.vocabulary_size} tokens"
-
-
-def _some(labels, most=8):
-    return [*labels[:most], f"and {len(labels) - most} more"] if len(labels) > most else labels

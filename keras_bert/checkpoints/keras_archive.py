@@ -58,9 +58,23 @@ class KerasCheckpoint:
         return self.encoder.config
 
     @property
-    def labels(self) -> list[str] | None:
-        """The saved model's labels; None where it has none."""
-        return getattr(self.model, "labels", None)
+    def heads(self) -> dict[str, int | None]:
+        """Kind of head → its number of classes, where it has a number."""
+        layers = self._head_layers
+        return {kind: getattr(layer, "num_classes", None) for kind, layer in layers.items()}
+
+    @property
+    def sure_heads(self) -> list[str]:
+        """Kinds of `heads`."""
+        return list(self.heads)
+
+    @property
+    def _head_layers(self):
+        return self.model.head_layers() if self.model is not self.encoder else {}
+
+    def labels(self, kind: str) -> list[str] | None:
+        """The saved model's labels; None where it has no such head."""
+        return getattr(self.model, "labels", None) if kind in self.heads else None
 
     @property
     def seq_length(self) -> int:
@@ -75,21 +89,21 @@ class KerasCheckpoint:
     def _preprocessor(self):
         preprocessor = getattr(self.model, "preprocessor", None)
         if preprocessor is None:
-            raise CheckpointError(
-                f"{self.path} holds a {type(self.model).__name__} without a vocabulary, so that a "
-                "model that reads text cannot be made of it."
+            raise FileNotFoundError(
+                f"{self.path} holds a {type(self.model).__name__} without a vocabulary."
             )
         return preprocessor
 
-    def load_encoder(self, encoder) -> LoadReport:
-        """Fills an encoder of this checkpoint's config."""
-        return self.load_classifier(encoder)
+    def make_encoder(self, config=None, **kwargs):
+        """Makes an encoder, newly initialised, of the saved one's config or a changed one."""
+        return type(self.encoder)(self.config if config is None else config, **kwargs)
 
-    def load_classifier(self, encoder, head=None) -> LoadReport:
-        """Fills an encoder and, if given, a classification head of the same size."""
+    def load(self, encoder, heads) -> LoadReport:
+        """Fills an encoder and heads of the same sizes as the saved model's."""
         report = LoadReport(self.path)
-        pairs = [(encoder, self.encoder)] + ([(head, self.model.head)] if head is not None else [])
-        for ours, saved in pairs:
+        parts = [(encoder, self.encoder)]
+        parts += [(layer, self._head_layers[kind]) for kind, layer in heads.items()]
+        for ours, saved in parts:
             values = {_inner_path(v, saved): v for v in saved.weights}
             for variable in ours.weights:
                 name = _inner_path(variable, ours)

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 
-__all__ = ["Table", "Tensors", "encoder_table", "fill"]
+__all__ = ["Table", "Tensors", "encoder_table", "fill", "head_table"]
 
 #: Attribute path of a model ← name of a tensor, or names of tensors joined along the last axis.
 Table = Mapping[str, str | tuple[str, ...]]
@@ -62,6 +62,17 @@ def encoder_table(
         for ours, theirs in block.items():
             table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in _names(theirs))
     return {**table, **pooler}
+
+
+def head_table(table: Table, layer: Any) -> dict[str, str | tuple[str, ...]]:
+    """The names of a head's tensors: those of a family's table that this layer has a use for.
+
+    Args:
+        table: Paths of the head's layer ← names.
+        layer: The layer; a masked-language-model head that is tied has no matrix of its own.
+    """
+    lacks = ("kernel",) if getattr(layer, "tied", False) else ()
+    return {ours: theirs for ours, theirs in table.items() if ours not in lacks}
 
 
 def fill(

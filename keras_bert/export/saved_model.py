@@ -61,7 +61,8 @@ def saved_model(
 
     Raises:
         TypeError: If ``model`` is no task model, or the sample holds something else than texts.
-        ValueError: If ``directory`` names a version, or ``version`` is no valid number.
+        ValueError: If ``directory`` names a version, ``version`` is no valid number, or the model
+            has no preprocessor.
         OSError: If the folder cannot be written; ``FileExistsError`` if ``version`` exists,
             ``NotADirectoryError`` if a file is in the way.
         ExportError: If the SavedModel cannot be written or does not answer as the model does.
@@ -88,7 +89,7 @@ def _check_model(model) -> None:
             "saved_model exports a task model, such as keras_bert.BertClassifier; received "
             f"a {type(model).__name__}."
         )
-    tokenizer = model.preprocessor.tokenizer
+    tokenizer = model.text_preprocessor().tokenizer
     if not tokenizer.in_graph:
         raise ExportError(
             f"This model's tokenizer is a Python function (backend={tokenizer.backend!r}), which "

@@ -5,6 +5,7 @@ from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.embeddings import BertEmbeddings
 from keras_bert.layers.heads import ClassificationHead, Pooler
 from keras_bert.layers.linear import Linear
+from keras_bert.layers.masked_lm import MaskedLMHead
 from keras_bert.layers.normalization import LayerNorm
 from keras_bert.layers.transformer_block import TransformerBlock
 
@@ -14,6 +15,7 @@ __all__ = [
     "Dropout",
     "LayerNorm",
     "Linear",
+    "MaskedLMHead",
     "Pooler",
     "SelfAttention",
     "TransformerBlock",

@@ -3,10 +3,24 @@
 import keras
 
 from keras_bert.models.encoder import BertEncoder
+from keras_bert.models.head_model import HeadModel
+from keras_bert.models.masked_lm import BertMaskedLM
+from keras_bert.models.multiple_choice import BertMultipleChoice
+from keras_bert.models.pretrainer import BertPretrainer
+from keras_bert.models.span_labeler import BertSpanLabeler
+from keras_bert.models.token_classifier import BertTokenClassifier
 
-__all__ = ["BertEncoder"]
+__all__ = [
+    "BertEncoder",
+    "BertMaskedLM",
+    "BertMultipleChoice",
+    "BertPretrainer",
+    "BertSpanLabeler",
+    "BertTokenClassifier",
+    "HeadModel",
+]
 
-# The encoder runs on every Keras backend, without TensorFlow too; the task models read text.
+# These run on every Keras backend, without TensorFlow too; task models read text.
 if keras.config.backend() == "tensorflow":
     from keras_bert.models.classifier import BertClassifier
     from keras_bert.models.task import TaskModel, UntrainedHeadWarning

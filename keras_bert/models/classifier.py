@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.layers.heads import ClassificationHead
 from keras_bert.metrics.classification import MacroF1
-from keras_bert.models.encoder import BertEncoder
+from keras_bert.models.labels import checked_labels, choose_labels
 from keras_bert.models.task import TaskModel
 
 __all__ = ["BertClassifier"]
@@ -47,23 +44,16 @@ class BertClassifier(TaskModel):
         'good'
     """
 
-    def __init__(self, encoder, preprocessor, labels, **kwargs):
+    def __init__(self, encoder, preprocessor=None, labels=(), **kwargs):
         super().__init__(encoder, preprocessor, **kwargs)
-        self.labels = _check_labels(labels)
+        self.labels = checked_labels(labels)
         config = encoder.config
         if config.classifier_activation is None and not config.use_pooler:
             raise ValueError(
                 "BertClassifier reads the encoder's pooled_output, and this encoder has no "
                 "pooler. Build it with use_pooler=True."
             )
-        self.head = ClassificationHead(
-            len(self.labels),
-            config.head_dropout_rate,
-            config.initializer_range,
-            config.classifier_activation,
-            name="head",
-        )
-        self.head.build((None, config.hidden_size))
+        self.head = self.add_head("classifier", len(self.labels))
         self.built = True
 
     @classmethod
@@ -83,46 +73,32 @@ class BertClassifier(TaskModel):
             A compiled model. ``model.load_report`` says what became of every tensor.
 
         Raises:
-            FileNotFoundError: If there is no checkpoint or no vocabulary.
+            FileNotFoundError: If there is no checkpoint.
             CheckpointError: If weights are missing, unknown, damaged or of the wrong shape.
             ValueError: If there are no labels, or the vocabulary does not fit the weights.
         """
         # Upwards on purpose: see EncoderConfig.from_pretrained.
         from keras_bert.checkpoints import open_checkpoint
-        from keras_bert.text import Preprocessor
 
         checkpoint = open_checkpoint(folder)
-        found = checkpoint.labels
-        if labels is None and found is None:
-            raise ValueError(
-                f"{folder} has no classification head, so that it has no labels either: give "
-                "labels=[...], the names of your labels."
-            )
-        labels = _check_labels(found if labels is None else labels)
-        preprocessor = Preprocessor(
-            checkpoint.tokenizer(), seq_length=seq_length or checkpoint.seq_length
-        )
-        config = checkpoint.config
-        # Its head has a layer of its own in the pooler's place, or there has to be a pooler.
-        config = dataclasses.replace(config, use_pooler=config.classifier_activation is None)
-        model = cls(BertEncoder(config, **kwargs), preprocessor, labels)
-        head_fits = found is not None and _same_head(found, labels)
-        model.load_report = checkpoint.load_classifier(
-            model.encoder, model.head if head_fits else None
-        )
-        model.head_is_fresh = not head_fits
-        if not head_fits:
-            model.load_report.fresh.append("head")
+        labels, fits = choose_labels(folder, checkpoint.labels("classifier"), labels)
+        heads = ["classifier"] if fits else []
+        model = cls.load(checkpoint, {"labels": labels}, heads, seq_length, **kwargs)
         model.compile()
         return model
 
+    @classmethod
+    def needs_pooler(cls, config):
+        """The head reads it, unless it has a dense layer of its own."""
+        return config.classifier_activation is None
+
+    def head_layers(self):
+        """One head: ``classifier``."""
+        return {"classifier": self.head}
+
     def call(self, inputs, training=None):
         """Ids → logits (batch, labels) float32."""
-        outputs = self.encoder(inputs, training=training, first_token_only=True)
-        features = outputs["pooled_output"]
-        if self.encoder.config.classifier_activation is not None:
-            features = outputs["sequence_output"][:, 0]
-        return self.head(features, training=training)
+        return self.head(self.first_token(inputs, training=training), training=training)
 
     def answers(self, outputs):
         """Logits → label names and probabilities."""
@@ -196,27 +172,6 @@ class BertClassifier(TaskModel):
     def get_config(self):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "labels": list(self.labels)}
-
-
-def _check_labels(labels):
-    if isinstance(labels, str | bytes):
-        raise TypeError(f"labels is a list of names; received {labels!r}.")
-    labels = [str(label) for label in labels]
-    if len(labels) < 2:
-        raise ValueError(
-            f"A classifier needs two labels at least; received {labels!r}. With one label there "
-            "is nothing to decide."
-        )
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice:
-        raise ValueError(f"Label(s) named twice: {', '.join(twice)}.")
-    return labels
-
-
-def _same_head(found, labels):
-    """Whether a checkpoint's head gives these labels: same names, or as many without names."""
-    generic = all(name == f"LABEL_{i}" for i, name in enumerate(found))
-    return found == labels or (generic and len(found) == len(labels))
 
 
 def _is_number_of(label, labels):

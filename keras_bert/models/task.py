@@ -16,6 +16,7 @@ from keras_bert.data.batching import (
     without_autotuning,
 )
 from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
+from keras_bert.models.head_model import HeadModel
 from keras_bert.text.preprocessor import string_tensor
 
 __all__ = ["TaskModel", "UntrainedHeadWarning"]
@@ -30,8 +31,8 @@ class UntrainedHeadWarning(UserWarning):
     """A task head answers that was neither loaded nor trained: its answers are random."""
 
 
-class TaskModel(keras.Model):
-    """An encoder, a head and a preprocessor, trained and asked in text.
+class TaskModel(HeadModel):
+    """A model with a head that is trained and asked in text.
 
     A task says what its labels and answers are by five methods: ``call`` (ids → raw outputs),
     ``answers`` (raw outputs → named tensors, in the graph), ``targets`` (labels → numbers),
@@ -39,23 +40,15 @@ class TaskModel(keras.Model):
 
     Args:
         encoder: A ``BertEncoder``.
-        preprocessor: A ``Preprocessor`` whose vocabulary fits the encoder.
+        preprocessor: A ``Preprocessor``; without one the model takes ids only.
         takes_pairs: Whether an example is a pair of texts. ``fit`` sets it from its data.
-        head_is_fresh: Whether the head was neither loaded nor trained yet.
-
-    Raises:
-        ValueError: If the vocabulary or the sequence length does not fit the encoder.
+        **kwargs: See ``HeadModel``.
     """
 
-    def __init__(self, encoder, preprocessor, takes_pairs=False, head_is_fresh=True, **kwargs):
-        # The encoder's policy, so that Keras scales the loss where the encoder runs in float16.
-        super().__init__(dtype=encoder.dtype_policy, **kwargs)
-        self.encoder = encoder
-        self.preprocessor = preprocessor
+    def __init__(self, encoder, preprocessor=None, takes_pairs=False, **kwargs):
+        super().__init__(encoder, preprocessor, **kwargs)
         self.takes_pairs = takes_pairs
-        self.head_is_fresh = head_is_fresh
         self._answer_function = self._text_answer_function = None
-        _check_fit(encoder.config, preprocessor)
 
     # What a task defines.
 
@@ -238,7 +231,7 @@ class TaskModel(keras.Model):
         texts = read_texts_argument(x)
         if len(texts) <= (batch_size or 32):
             return self._read_answers(self._answer_texts(texts))
-        tokens = TokenizedTexts(self.preprocessor, texts)
+        tokens = TokenizedTexts(self.text_preprocessor(), texts)
         results = [None] * len(texts)
         for rows in sorted_batches(tokens.lengths, batch_size or 32):
             answers = self._read_answers(self._graph_answers()(tokens.batch(rows)))
@@ -251,7 +244,7 @@ class TaskModel(keras.Model):
         pairs = isinstance(texts[0], tuple | list)
         sides = map(list, zip(*texts, strict=True)) if pairs else [texts]
         answers = self._graph_text_answers()(*map(string_tensor, sides))
-        warn_of_cuts(answers.pop("truncated").numpy(), self.preprocessor.seq_length)
+        warn_of_cuts(answers.pop("truncated").numpy(), self.text_preprocessor().seq_length)
         return answers
 
     def _read_answers(self, answers):
@@ -276,7 +269,7 @@ class TaskModel(keras.Model):
 
             def answer(*sides):
                 texts = sides[0] if len(sides) == 1 else sides
-                ids = self.preprocessor(texts, return_truncated=True)
+                ids = self.text_preprocessor()(texts, return_truncated=True)
                 truncated = ids.pop("truncated")
                 return {**self.answers(self(ids, training=False)), "truncated": truncated}
 
@@ -300,7 +293,7 @@ class TaskModel(keras.Model):
         texts, labels = labelled_texts(x, y)
         self._note_pairs(isinstance(texts[0], tuple | list))
         targets = self.targets(labels)
-        tokens = TokenizedTexts(self.preprocessor, texts)
+        tokens = TokenizedTexts(self.text_preprocessor(), texts)
         # Drawn from NumPy's global generator, so that keras.utils.set_random_seed decides it.
         seed, epoch = int(np.random.randint(2**31)), -1
 
@@ -325,7 +318,7 @@ class TaskModel(keras.Model):
         if not is_texts(x):
             return (x, y) if y is not None else x
         texts, labels = labelled_texts(x, y)
-        tokens = TokenizedTexts(self.preprocessor, texts)
+        tokens = TokenizedTexts(self.text_preprocessor(), texts)
         batches = sorted_batches(tokens.lengths, batch_size or 32)
         return tokens.dataset(lambda: batches, self.targets(labels))
 
@@ -342,7 +335,7 @@ class TaskModel(keras.Model):
 
         def to_ids(texts, labels, *rest):
             texts = tuple(tf.nest.flatten(texts)) if self.takes_pairs else texts
-            return (self.preprocessor(texts), self.graph_targets(labels), *rest)
+            return (self.text_preprocessor()(texts), self.graph_targets(labels), *rest)
 
         dataset = dataset.map(to_ids, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
         return without_autotuning(dataset)
@@ -361,35 +354,9 @@ class TaskModel(keras.Model):
             epochs -= kwargs.get("initial_epoch", 0)
             schedule.start_run(int(optimizer.iterations), steps * epochs)
 
-    # Saving.
-
-    def load_weights(self, filepath, **kwargs):
-        """Loads weights; the head counts as loaded from then on."""
-        super().load_weights(filepath, **kwargs)
-        self.head_is_fresh = False
-
     def get_config(self):
-        """Returns the constructor's arguments, encoder and vocabulary included."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "name": self.name,
-            "encoder": serialize(self.encoder),
-            "preprocessor": serialize(self.preprocessor),
-            "takes_pairs": self.takes_pairs,
-            "head_is_fresh": self.head_is_fresh,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        """Rebuilds a model from ``get_config``'s result."""
-        config = dict(config)
-        for part in ("encoder", "preprocessor"):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
-        return cls(**config)
-
-    def get_build_config(self):
-        """Nothing: the constructor builds."""
-        return None
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "takes_pairs": self.takes_pairs}
 
 
 class _MarkTrained(keras.callbacks.Callback):
@@ -455,28 +422,3 @@ def _strings_of(dataset):
         columns = [np.atleast_1d(p).tolist() for p in parts]
         texts += columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
     return texts
-
-
-def _check_fit(config, preprocessor):
-    tokens = preprocessor.tokenizer.vocabulary_size
-    if tokens > config.vocab_size:
-        raise ValueError(
-            f"The vocabulary has {tokens} tokens, but the encoder's embedding has vocab_size="
-            f"{config.vocab_size} rows; they do not belong together."
-        )
-    if tokens < config.vocab_size:
-        warnings.warn(
-            f"The vocabulary has {tokens} tokens, the encoder's embedding {config.vocab_size} "
-            "rows; the last rows will never be used.",
-            stacklevel=4,
-        )
-    if preprocessor.stride is not None:
-        raise ValueError(
-            f"The preprocessor makes windows of long texts (stride={preprocessor.stride}); this "
-            "model answers once per text. Use a Preprocessor with stride=None, which cuts them."
-        )
-    if preprocessor.seq_length > config.max_seq_length:
-        raise ValueError(
-            f"seq_length={preprocessor.seq_length} is more than the encoder has positions for: "
-            f"{config.max_seq_length} (max_position_embeddings={config.max_position_embeddings})."
-        )

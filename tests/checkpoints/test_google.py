@@ -114,7 +114,7 @@ def test_chinese_albert_of_brightmart(folder):
 def test_what_is_left_out_is_reported(folder):
     checkpoint = open_checkpoint(str(folder))
     encoder = kb.BertEncoder(checkpoint.config)
-    report = checkpoint.load_encoder(encoder)
+    report = checkpoint.load(encoder, {})
     assert report.ignored["bert/pooler/dense/kernel/adam_m"] == "state of the optimiser"
     assert report.ignored["global_step"] == "state of the optimiser"
     assert report.ignored["cls/predictions/output_bias"] == "masked-language-model head"

@@ -15,7 +15,8 @@ def test_hugging_face_classifier():
     # 220 + 64 + 2 rows, two LayerNorms and four matrices in each of 2 blocks, pooler, head.
     model = kb.BertClassifier.from_pretrained(str(FIXTURES / "classifier" / "three_labels"))
     assert found.parameters == model.encoder.count_params() + model.head.count_params()
-    assert "  classifier question, complaint, praise\n" in str(found)
+    assert found.heads == ["classifier"]
+    assert "  labels     question, complaint, praise\n" in str(found)
     assert f"  parameters {found.parameters:,}\n" in str(found)
 
 
@@ -23,7 +24,8 @@ def test_what_is_left_out_is_said():
     found = kb.checkpoints.inspect(str(FIXTURES / "google" / "bert"))
     assert (found.format, found.family, found.labels) == ("Google TensorFlow 1", "bert", None)
     assert found.tokenizer.startswith("none: ")
-    assert "    cls/seq_relationship/output_bias: next-sentence head" in str(found).splitlines()
+    assert found.heads == ["masked_lm", "next_sentence"]
+    assert "    global_step: state of the optimiser" in str(found).splitlines()
     assert len(found.report.loaded) + len(found.report.ignored) == 49
 
 

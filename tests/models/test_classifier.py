@@ -90,10 +90,20 @@ def test_saved_length_is_kept(tiny_checkpoint, tmp_path):
     assert kb.BertClassifier.from_pretrained(str(tmp_path)).preprocessor.seq_length == 20
 
 
-def test_bare_encoder_has_no_vocabulary(model, tmp_path):
+def test_without_a_vocabulary_it_takes_ids_only(model, tmp_path):
     model.encoder.save(tmp_path / "model.keras")
-    with pytest.raises(kb.CheckpointError, match="without a vocabulary"):
-        kb.BertClassifier.from_pretrained(str(tmp_path), labels=LABELS)
+    with pytest.warns(UserWarning, match="takes ids only, no text: .* without a vocabulary"):
+        again = kb.BertClassifier.from_pretrained(str(tmp_path), labels=LABELS)
+    assert again({"input_word_ids": np.array([[2, 7, 3]])}).shape == (1, len(LABELS))
+    for use in (
+        lambda: again.fit([("good", LABELS[0])]),
+        lambda: again.evaluate([("good", LABELS[0])]),
+        lambda: again.predict(["good"]),
+        lambda: kb.export.saved_model(again, str(tmp_path / "saved")),
+    ):
+        with pytest.raises(ValueError, match="takes ids only, no text. Give it a preprocessor"):
+            use()
+    assert not (tmp_path / "saved").exists()
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])

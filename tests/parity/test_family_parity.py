@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 import keras_bert as kb
-from keras_bert.checkpoints import open_checkpoint
-from keras_bert.layers import ClassificationHead
 from tests.parity.comparison import INPUTS, TOLERANCE, off
 
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "families"
@@ -50,18 +48,11 @@ def test_first_token_alone(case):
 
 
 @pytest.mark.parametrize("name", sorted(CLASSIFIERS))
+@pytest.mark.filterwarnings("ignore:The model takes ids only")
 def test_classifier(name):
     arrays = dict(np.load(FOLDER / name / "expected.npz"))
     inputs = {name: arrays.pop(name) for name in INPUTS}
-    checkpoint = open_checkpoint(str(FOLDER / name))
-    config, count = checkpoint.config, arrays["logits"].shape[1]
-    assert checkpoint.labels == [f"LABEL_{i}" for i in range(count)]
-    encoder = kb.BertEncoder(config)
-    head = ClassificationHead(count, activation=config.classifier_activation)
-    head.build((None, config.hidden_size))
-    report = checkpoint.load_classifier(encoder, head)
-    assert not report.fresh and not report.ignored
-    outputs = encoder(inputs, first_token_only=True)
-    pooled = config.classifier_activation is None
-    features = outputs["pooled_output"] if pooled else outputs["sequence_output"][:, 0]
-    assert off(head(features), arrays["logits"]) <= TOLERANCE
+    model = kb.BertClassifier.from_pretrained(str(FOLDER / name))
+    assert model.labels == [f"LABEL_{i}" for i in range(arrays["logits"].shape[1])]
+    assert not model.load_report.fresh and not model.load_report.ignored
+    assert off(model(inputs), arrays["logits"]) <= TOLERANCE

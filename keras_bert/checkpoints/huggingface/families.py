@@ -16,7 +16,7 @@ from typing import Any
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
 from keras_bert.checkpoints.loading import Table
 
-__all__ = ["FAMILIES", "IGNORED", "Family"]
+__all__ = ["ARCHITECTURES", "FAMILIES", "IGNORED", "REQUIRED", "Family"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,9 @@ class Family:
         block_prefix: Of the tensors of a block, with its number ``{block}`` or the numbers of its
             ``{group}`` and ``{place}`` there.
         pooler: Path in a ``BertEncoder`` ← theirs.
-        classifier: Path in a ``ClassificationHead`` ← theirs.
+        heads: Kind of head → path in its layer ← theirs.
+        heads_refused: Kind of head → their fields that ask for another one, and the only value that
+            is computed.
     """
 
     prefix: str
@@ -45,7 +47,8 @@ class Family:
     block: Table
     block_prefix: str
     pooler: Table
-    classifier: Table
+    heads: Mapping[str, Table]
+    heads_refused: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     always: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     refused: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -61,6 +64,8 @@ IGNORED = {
     r"embeddings\.token_type_embeddings\.weight": "segment types, which this family does not use",
     r"(pre_)?classifier\..*": "head of another task or with other labels",
     r"qa_outputs\..*": "question-answering head",
+    r"(cls\.predictions|predictions|lm_head)\.decoder\..*": "tied to the word embeddings and bias",
+    r"vocab_projector\.weight|generator_lm_head\.weight": "tied to the word embeddings",
     r"(cls\.)?predictions\..*": "masked-language-model head",
     r"lm_head\..*": "masked-language-model head",
     r"vocab_(transform|layer_norm|projector)\..*": "masked-language-model head",
@@ -77,6 +82,7 @@ _FIELDS = {
     "layer_norm_epsilon": "layer_norm_eps",
     "pad_token_id": "pad_token_id",
     "classifier_dropout": "classifier_dropout",
+    "tie_word_embeddings": "tie_word_embeddings",
 }
 _REFUSED = {
     "position_embedding_type": "absolute",
@@ -114,6 +120,31 @@ _BLOCK = {
 }
 _POOLER = {"pooler.kernel": "pooler.dense.weight", "pooler.bias": "pooler.dense.bias"}
 
+
+def _linear(name):
+    return {"logits.kernel": f"{name}.weight", "logits.bias": f"{name}.bias"}
+
+
+def _two_layers(dense, logits):
+    return {"dense.kernel": f"{dense}.weight", "dense.bias": f"{dense}.bias", **_linear(logits)}
+
+
+def _masked_lm(dense, layer_norm, kernel, bias):
+    return {
+        "dense.kernel": f"{dense}.weight",
+        "dense.bias": f"{dense}.bias",
+        "layer_norm.gamma": f"{layer_norm}.weight",
+        "layer_norm.beta": f"{layer_norm}.bias",
+        "bias": bias,
+        "kernel": kernel,
+    }
+
+
+_OVER_TOKENS = {
+    "token_classifier": _linear("classifier"),
+    "span_labeler": _linear("qa_outputs"),
+}
+
 BERT = Family(
     prefix="bert.",
     fields=_FIELDS,
@@ -122,22 +153,40 @@ BERT = Family(
     block=_BLOCK,
     block_prefix="encoder.layer.{block}.",
     pooler=_POOLER,
-    classifier={"logits.kernel": "classifier.weight", "logits.bias": "classifier.bias"},
+    heads={
+        "classifier": _linear("classifier"),
+        **_OVER_TOKENS,
+        "multiple_choice": _linear("classifier"),
+        "masked_lm": _masked_lm(
+            dense="cls.predictions.transform.dense",
+            layer_norm="cls.predictions.transform.LayerNorm",
+            kernel="cls.predictions.decoder.weight",
+            bias="cls.predictions.bias",
+        ),
+        "next_sentence": _linear("cls.seq_relationship"),
+    },
 )
-
-_TWO_LAYERS = {
-    "dense.kernel": "classifier.dense.weight",
-    "dense.bias": "classifier.dense.bias",
-    "logits.kernel": "classifier.out_proj.weight",
-    "logits.bias": "classifier.out_proj.bias",
-}
 
 ROBERTA = dataclasses.replace(
     BERT,
     prefix="roberta.",
     defaults={"pad_token_id": 1},
-    always={"positions_skip_padding": True, "classifier_activation": "tanh"},
-    classifier=_TWO_LAYERS,
+    always={
+        "positions_skip_padding": True,
+        "classifier_activation": "tanh",
+        "masked_lm_activation": "gelu",
+    },
+    heads={
+        "classifier": _two_layers("classifier.dense", "classifier.out_proj"),
+        **_OVER_TOKENS,
+        "multiple_choice": _two_layers("pooler.dense", "classifier"),
+        "masked_lm": _masked_lm(
+            dense="lm_head.dense",
+            layer_norm="lm_head.layer_norm",
+            kernel="lm_head.decoder.weight",
+            bias="lm_head.bias",
+        ),
+    },
 )
 
 _PROJECTION = {
@@ -150,10 +199,30 @@ ELECTRA = dataclasses.replace(
     prefix="electra.",
     fields={**_FIELDS, "embedding_size": "embedding_size"},
     defaults={"embedding_size": 128},
-    always={"classifier_activation": "gelu"},
+    always={"classifier_activation": "gelu", "masked_lm_activation": "gelu"},
     embeddings={**_EMBEDDINGS, **_PROJECTION},
     pooler={},
-    classifier=_TWO_LAYERS,
+    heads={
+        "classifier": _two_layers("classifier.dense", "classifier.out_proj"),
+        **_OVER_TOKENS,
+        "multiple_choice": _two_layers("sequence_summary.summary", "classifier"),
+        "masked_lm": _masked_lm(
+            dense="generator_predictions.dense",
+            layer_norm="generator_predictions.LayerNorm",
+            kernel="generator_lm_head.weight",
+            bias="generator_lm_head.bias",
+        ),
+        "replaced_tokens": _two_layers(
+            "discriminator_predictions.dense", "discriminator_predictions.dense_prediction"
+        ),
+    },
+    heads_refused={
+        "multiple_choice": {
+            "summary_type": "first",
+            "summary_use_proj": True,
+            "summary_activation": "gelu",
+        }
+    },
 )
 
 ALBERT = Family(
@@ -204,7 +273,18 @@ ALBERT = Family(
     },
     block_prefix="encoder.albert_layer_groups.{group}.albert_layers.{place}.",
     pooler={"pooler.kernel": "pooler.weight", "pooler.bias": "pooler.bias"},
-    classifier=BERT.classifier,
+    heads={
+        "classifier": _linear("classifier"),
+        **_OVER_TOKENS,
+        "multiple_choice": _linear("classifier"),
+        "masked_lm": _masked_lm(
+            dense="predictions.dense",
+            layer_norm="predictions.LayerNorm",
+            kernel="predictions.decoder.weight",
+            bias="predictions.bias",
+        ),
+        "next_sentence": _linear("sop_classifier.classifier"),
+    },
 )
 
 DISTILBERT = Family(
@@ -222,6 +302,7 @@ DISTILBERT = Family(
         "initializer_range": "initializer_range",
         "pad_token_id": "pad_token_id",
         "classifier_dropout": "seq_classif_dropout",
+        "tie_word_embeddings": "tie_word_embeddings",
     },
     defaults={"classifier_dropout": 0.2},
     always={
@@ -256,11 +337,16 @@ DISTILBERT = Family(
     },
     block_prefix="transformer.layer.{block}.",
     pooler={},
-    classifier={
-        "dense.kernel": "pre_classifier.weight",
-        "dense.bias": "pre_classifier.bias",
-        "logits.kernel": "classifier.weight",
-        "logits.bias": "classifier.bias",
+    heads={
+        "classifier": _two_layers("pre_classifier", "classifier"),
+        **_OVER_TOKENS,
+        "multiple_choice": _two_layers("pre_classifier", "classifier"),
+        "masked_lm": _masked_lm(
+            dense="vocab_transform",
+            layer_norm="vocab_layer_norm",
+            kernel="vocab_projector.weight",
+            bias="vocab_projector.bias",
+        ),
     },
 )
 
@@ -273,4 +359,15 @@ FAMILIES = {
     "electra": ELECTRA,
     "albert": ALBERT,
     "distilbert": DISTILBERT,
+}
+
+#: How a class of ``transformers`` ends, in ``architectures`` of ``config.json`` → its heads.
+ARCHITECTURES = {
+    "ForSequenceClassification": ("classifier",),
+    "ForTokenClassification": ("token_classifier",),
+    "ForQuestionAnswering": ("span_labeler",),
+    "ForMultipleChoice": ("multiple_choice",),
+    "ForMaskedLM": ("masked_lm",),
+    "ForNextSentencePrediction": ("next_sentence",),
+    "ForPreTraining": ("masked_lm", "next_sentence", "replaced_tokens"),
 }

@@ -7,10 +7,17 @@ import os
 from typing import Any
 
 from keras_bert.checkpoints.folder import FolderCheckpoint, read_json
-from keras_bert.checkpoints.huggingface.families import FAMILIES, IGNORED, REQUIRED
+from keras_bert.checkpoints.huggingface.families import (
+    ARCHITECTURES,
+    FAMILIES,
+    IGNORED,
+    REQUIRED,
+)
 from keras_bert.checkpoints.huggingface.tensors import open_tensors
+from keras_bert.checkpoints.loading import Table
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig
+from keras_bert.models.heads import HEADS
 
 __all__ = ["HuggingFaceCheckpoint"]
 
@@ -70,18 +77,48 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
         except ValueError as error:
             raise CheckpointError(f"{path}: {error}") from None
 
-    @property
-    def labels(self) -> list[str] | None:
-        """Label names of the classification head in id order; None without such a head."""
-        # Heads of other tasks have some of the same names.
-        architectures = self._fields.get("architectures") or []
-        others = [n for n in architectures if "Token" in n or "MultipleChoice" in n]
-        names = self._family.classifier.values()
-        if others or not all(name in self._tensors for name in names):
-            return None
-        if self.config.classifier_activation is None and not self.config.use_pooler:
-            return None
-        count = self._tensors.shape(self._family.classifier["logits.bias"])[0]
+    @functools.cached_property
+    def heads(self) -> dict[str, int]:
+        """Kind of head → its number of outputs.
+
+        Heads of several tasks may have the same names. `architectures` tells which is meant; where
+        it does not, all of them are in here.
+        """
+        family, found = self._family, {}
+        for kind, table in family.heads.items():
+            names = self._head_names(kind, table)
+            if not all(name in self._tensors for name in names.values()):
+                continue
+            shape = self._tensors.shape(names.get("logits.bias") or names["bias"])
+            refused = family.heads_refused.get(kind, {}).items()
+            if len(shape) == 1 and all(self._fields.get(k, only) == only for k, only in refused):
+                found[kind] = shape[0]
+        meant = {
+            kind
+            for name in self._fields.get("architectures") or []
+            for ending, kinds in ARCHITECTURES.items()
+            if str(name).endswith(ending)
+            for kind in kinds
+        }
+        always = {kind: count for kind, (_, count) in HEADS.items() if count is not None}
+        return {
+            kind: count
+            for kind, count in found.items()
+            if (kind in meant or not meant) and always.get(kind, count) == count
+        }
+
+    def _head_names(self, kind: str, table: Table) -> Table:
+        """A head's tensors: a tied one has no matrix, an untied one a bias beside its matrix."""
+        if "kernel" not in table or self.config.tie_word_embeddings:
+            return {ours: theirs for ours, theirs in table.items() if ours != "kernel"}
+        beside = table["kernel"].removesuffix("weight") + "bias"
+        return {**table, "bias": beside} if beside in self._tensors else table
+
+    def _head_table(self, kind: str, layer: Any) -> Table:
+        return self._head_names(kind, self._family.heads[kind])
+
+    def label_names(self, count: int) -> list[str]:
+        """Names of a head's labels, as `config.json` has them."""
         names = self._fields.get("id2label") or {}
         labels = [str(names.get(str(i), f"LABEL_{i}")) for i in range(count)]
         return labels if len(set(labels)) == count else [f"LABEL_{i}" for i in range(count)]

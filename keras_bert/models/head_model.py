@@ -1,0 +1,218 @@
+"""HeadModel: an encoder with a head on top, out of a checkpoint and back into one."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import keras
+
+from keras_bert.models.heads import make_head
+
+__all__ = ["HeadModel"]
+
+
+class HeadModel(keras.Model):
+    """An encoder, its head or heads, and the preprocessor that makes ids of text for it.
+
+    A subclass makes its heads in ``__init__`` by ``add_head`` and says in ``call`` what they
+    compute from ids.
+
+    Args:
+        encoder: A ``BertEncoder``.
+        preprocessor: A ``Preprocessor`` whose vocabulary fits the encoder; None for a model that
+            takes ids only.
+        head_is_fresh: Whether a head was neither loaded nor trained yet.
+
+    Attributes:
+        load_report: What became of every tensor of the checkpoint; None without one.
+
+    Raises:
+        ValueError: If the vocabulary or the sequence length does not fit the encoder.
+    """
+
+    def __init__(self, encoder, preprocessor=None, head_is_fresh=True, **kwargs):
+        # The encoder's policy, so that Keras scales the loss where the encoder runs in float16.
+        super().__init__(dtype=encoder.dtype_policy, **kwargs)
+        self.encoder = encoder
+        self.preprocessor = preprocessor
+        self.head_is_fresh = head_is_fresh
+        self.load_report = None
+        if preprocessor is not None:
+            _check_fit(encoder.config, preprocessor)
+
+    # Heads.
+
+    def add_head(self, kind, outputs=None, name="head"):
+        """Makes a head of a kind that ``keras_bert.models.heads`` knows, with its weights."""
+        return make_head(kind, self.encoder.config, outputs, name=name)
+
+    def head_layers(self) -> dict[str, keras.layers.Layer]:
+        """Returns each head's kind, as ``keras_bert.models.heads`` names it, and its layer."""
+        raise NotImplementedError
+
+    def first_token(self, inputs, training=None):
+        """What a head over the whole text reads: ids → (batch, hidden).
+
+        That is ``pooled_output``; or the output for ``[CLS]``, where the family's heads have a
+        dense layer of their own in the pooler's place.
+        """
+        outputs = self.encoder(inputs, training=training, first_token_only=True)
+        if self.encoder.config.classifier_activation is None:
+            return outputs["pooled_output"]
+        return outputs["sequence_output"][:, 0]
+
+    def text_preprocessor(self):
+        """Returns the preprocessor.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if self.preprocessor is None:
+            raise ValueError(
+                f"This {type(self).__name__} was made without a vocabulary and takes ids only, no "
+                "text. Give it a preprocessor: kb.Preprocessor(tokenizer)."
+            )
+        return self.preprocessor
+
+    @classmethod
+    def needs_pooler(cls, config) -> bool:
+        """Whether the encoder of such a model has a pooler, by the encoder's config."""
+        return False
+
+    # Checkpoints.
+
+    @classmethod
+    def from_pretrained(cls, folder: str, seq_length: int | None = None, **kwargs):
+        """Loads a pretrained encoder, and the head where the checkpoint has one.
+
+        Args:
+            folder: A checkpoint as ``BertEncoder.from_pretrained`` reads it.
+            seq_length: Longest input in tokens; default: what the checkpoint allows.
+            **kwargs: Passed to the encoder, such as ``dtype="mixed_bfloat16"``.
+
+        Returns:
+            A model. ``model.load_report`` says what became of every tensor.
+
+        Raises:
+            FileNotFoundError: If there is no checkpoint.
+            CheckpointError: If weights are missing, unknown, damaged or of the wrong shape.
+            ValueError: If the vocabulary does not fit the weights.
+        """
+        # Upwards on purpose: see EncoderConfig.from_pretrained.
+        from keras_bert.checkpoints import open_checkpoint
+
+        checkpoint = open_checkpoint(folder)
+        return cls.load(checkpoint, {}, checkpoint.heads, seq_length, **kwargs)
+
+    @classmethod
+    def load(
+        cls, checkpoint, options, loaded_heads, seq_length=None, use_pooler=None, **encoder_options
+    ):
+        """Makes a model of an open checkpoint: what all ``from_pretrained`` do.
+
+        Args:
+            checkpoint: What ``keras_bert.checkpoints.open_checkpoint`` returned.
+            options: Arguments of the constructor, beside encoder and preprocessor.
+            loaded_heads: Kinds of the heads that the checkpoint has weights for.
+            seq_length: Longest input in tokens; default: what the checkpoint allows.
+            use_pooler: Whether the encoder has a pooler; default: as the class needs it.
+            **encoder_options: Passed to the encoder, such as ``dtype="mixed_bfloat16"``.
+        """
+        config = checkpoint.config
+        use_pooler = cls.needs_pooler(config) if use_pooler is None else use_pooler
+        config = dataclasses.replace(config, use_pooler=use_pooler)
+        preprocessor = _preprocessor(checkpoint, seq_length)
+        model = cls(checkpoint.make_encoder(config, **encoder_options), preprocessor, **options)
+        heads = model.head_layers()
+        found = {kind: heads[kind] for kind in heads if kind in loaded_heads}
+        model.load_report = checkpoint.load(model.encoder, found)
+        fresh = [kind for kind in heads if kind not in found]
+        model.load_report.fresh += fresh
+        model.head_is_fresh = bool(fresh)
+        return model
+
+    def save_pretrained(self, folder: str, format: str = "huggingface") -> str:
+        """Writes a checkpoint in a format that others read.
+
+        Args:
+            folder: Where to; must not exist yet, or be empty.
+            format: A name in ``keras_bert.checkpoints.FORMATS``.
+
+        Returns:
+            ``folder``.
+
+        Raises:
+            FileExistsError: If the folder holds something.
+            CheckpointError: If the format has no words for what the model computes.
+        """
+        # Upwards on purpose: see EncoderConfig.from_pretrained.
+        from keras_bert.checkpoints import save
+
+        return save(self, folder, format)
+
+    # Saving.
+
+    def load_weights(self, filepath, **kwargs):
+        """Loads weights; the head counts as loaded from then on."""
+        super().load_weights(filepath, **kwargs)
+        self.head_is_fresh = False
+
+    def get_config(self):
+        """Returns the constructor's arguments, encoder and vocabulary included."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "encoder": serialize(self.encoder),
+            "preprocessor": serialize(self.preprocessor),
+            "head_is_fresh": self.head_is_fresh,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuilds a model from ``get_config``'s result."""
+        config = dict(config)
+        for part in ("encoder", "preprocessor"):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
+
+    def get_build_config(self):
+        """Nothing: the constructor builds."""
+        return None
+
+
+def _preprocessor(checkpoint, seq_length):
+    """The checkpoint's preprocessor; None, with a warning, where it has no vocabulary."""
+    from keras_bert.text import Preprocessor
+
+    try:
+        tokenizer = checkpoint.tokenizer()
+    except FileNotFoundError as error:
+        warnings.warn(f"The model takes ids only, no text: {error}", stacklevel=4)
+        return None
+    return Preprocessor(tokenizer, seq_length=seq_length or checkpoint.seq_length)
+
+
+def _check_fit(config, preprocessor):
+    tokens = preprocessor.tokenizer.vocabulary_size
+    if tokens > config.vocab_size:
+        raise ValueError(
+            f"The vocabulary has {tokens} tokens, but the encoder's embedding has vocab_size="
+            f"{config.vocab_size} rows; they do not belong together."
+        )
+    if tokens < config.vocab_size:
+        warnings.warn(
+            f"The vocabulary has {tokens} tokens, the encoder's embedding {config.vocab_size} "
+            "rows; the last rows will never be used.",
+            stacklevel=4,
+        )
+    if preprocessor.stride is not None:
+        raise ValueError(
+            f"The preprocessor makes windows of long texts (stride={preprocessor.stride}); this "
+            "model answers once per text. Use a Preprocessor with stride=None, which cuts them."
+        )
+    if preprocessor.seq_length > config.max_seq_length:
+        raise ValueError(
+            f"seq_length={preprocessor.seq_length} is more than the encoder has positions for: "
+            f"{config.max_seq_length} (max_position_embeddings={config.max_position_embeddings})."
+        )

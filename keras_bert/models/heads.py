@@ -1,0 +1,80 @@
+"""What stands on top of an encoder for each task: a head's name → its layer."""
+
+from __future__ import annotations
+
+import keras
+
+from keras_bert.layers.heads import ClassificationHead
+from keras_bert.layers.masked_lm import MaskedLMHead
+
+__all__ = ["HEADS", "make_head"]
+
+
+def _classifier(config, outputs, **kwargs):
+    """Over ``pooled_output``, or over ``[CLS]`` with a dense layer of its own."""
+    return ClassificationHead(
+        outputs,
+        config.head_dropout_rate,
+        config.initializer_range,
+        config.classifier_activation,
+        **kwargs,
+    )
+
+
+def _token_classifier(config, outputs, **kwargs):
+    return ClassificationHead(outputs, config.head_dropout_rate, config.initializer_range, **kwargs)
+
+
+def _without_dropout(config, outputs, **kwargs):
+    return ClassificationHead(outputs, 0.0, config.initializer_range, **kwargs)
+
+
+def _replaced_tokens(config, outputs, **kwargs):
+    return ClassificationHead(
+        outputs, 0.0, config.initializer_range, config.hidden_activation, **kwargs
+    )
+
+
+def _masked_lm(config, outputs, **kwargs):
+    return MaskedLMHead(
+        config.vocab_size,
+        config.embedding_width,
+        config.masked_lm_activation or config.hidden_activation,
+        config.layer_norm_epsilon,
+        config.initializer_range,
+        config.tie_word_embeddings,
+        **kwargs,
+    )
+
+
+#: Head → what makes it, and its number of outputs where that is always the same. Source: Devlin et
+#: al. 2018, sections 3.1 and 4; replaced tokens: Clark et al. 2020 (arXiv:2003.10555), section 2.
+HEADS = {
+    "classifier": (_classifier, None),
+    "token_classifier": (_token_classifier, None),
+    "span_labeler": (_without_dropout, 2),
+    "multiple_choice": (_classifier, 1),
+    "masked_lm": (_masked_lm, None),
+    "next_sentence": (_without_dropout, 2),
+    "replaced_tokens": (_replaced_tokens, 1),
+}
+
+
+def make_head(kind: str, config, outputs: int | None = None, **kwargs) -> keras.layers.Layer:
+    """Makes a head with its weights, newly initialised.
+
+    Args:
+        kind: A name in ``HEADS``.
+        config: The encoder's ``EncoderConfig``.
+        outputs: Number of classes, where the head does not have the same one always.
+        **kwargs: ``name`` and ``dtype`` of the layer.
+
+    Example:
+        >>> import keras_bert as kb
+        >>> make_head("token_classifier", kb.EncoderConfig(), 9).num_classes
+        9
+    """
+    make, always = HEADS[kind]
+    head = make(config, always or outputs, **kwargs)
+    head.build((None, config.hidden_size))
+    return head

@@ -1,0 +1,69 @@
+"""BertMaskedLM: which token stands in each place."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from keras_bert.models.head_model import HeadModel
+
+__all__ = ["BertMaskedLM", "token_logits"]
+
+
+@keras.saving.register_keras_serializable("keras_bert")
+class BertMaskedLM(HeadModel):
+    """Scores every token of the vocabulary for every place of a text.
+
+    Args:
+        encoder: A ``BertEncoder``.
+        preprocessor: A ``Preprocessor``, or None.
+        **kwargs: See ``HeadModel``.
+
+    Call: a dict of ids as ``BertEncoder`` takes → logits (batch, seq, vocab) float32. With
+    ``masked_lm_positions`` (batch, predictions) int32 among them only these places are scored:
+    (batch, predictions, vocab).
+
+    Source: section 3.1 of Devlin et al. 2018.
+
+    Example:
+        >>> import keras_bert as kb
+        >>> encoder = kb.BertEncoder(kb.EncoderConfig(vocab_size=9, hidden_size=8, num_layers=1,
+        ...                                           num_attention_heads=2, intermediate_size=8))
+        >>> kb.BertMaskedLM(encoder)({"input_word_ids": [[2, 7, 3]]}).shape
+        TensorShape([1, 3, 9])
+    """
+
+    def __init__(self, encoder, preprocessor=None, **kwargs):
+        super().__init__(encoder, preprocessor, **kwargs)
+        self.head = self.add_head("masked_lm")
+        self.built = True
+
+    def head_layers(self):
+        """One head: ``masked_lm``."""
+        return {"masked_lm": self.head}
+
+    def call(self, inputs, training=None):
+        """Ids → logits (batch, seq or predictions, vocab) float32."""
+        inputs = dict(inputs) if isinstance(inputs, dict) else {"input_word_ids": inputs}
+        positions = inputs.pop("masked_lm_positions", None)
+        sequence = self.encoder(inputs, training=training)["sequence_output"]
+        return token_logits(self.head, self.encoder, sequence, positions, training=training)
+
+
+def token_logits(head, encoder, sequence, positions=None, training=None):
+    """Applies a ``MaskedLMHead``, to some places of a sequence or to all.
+
+    Args:
+        head: The head.
+        encoder: Its encoder, whose word embeddings a tied head uses.
+        sequence: (batch, seq, hidden).
+        positions: (batch, predictions) int32; None: all.
+        training: Whether to keep what gradients need.
+
+    Returns:
+        (batch, predictions or seq, vocab) float32.
+    """
+    if positions is not None:
+        sequence = ops.take_along_axis(sequence, ops.expand_dims(positions, -1), axis=1)
+    table = encoder.embeddings.word_embeddings if head.tied else None
+    return head(sequence, table, training=training)
