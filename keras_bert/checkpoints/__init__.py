@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from keras_bert.checkpoints.conversion import FORMATS, convert, save
 from keras_bert.checkpoints.huggingface import HuggingFaceCheckpoint
 from keras_bert.checkpoints.inspection import Inspection, inspect
 from keras_bert.checkpoints.keras_archive import KerasCheckpoint
@@ -11,13 +12,16 @@ from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.checkpoints.sources import resolve
 
 __all__ = [
+    "FORMATS",
     "CheckpointError",
     "Inspection",
     "LoadReport",
+    "convert",
     "inspect",
     "load_encoder",
     "open_checkpoint",
     "read_config",
+    "save",
 ]
 
 
@@ -56,9 +60,20 @@ def read_config(source: str):
     return open_checkpoint(source).config
 
 
-def load_encoder(source: str, **kwargs):
-    """Returns a ``BertEncoder`` with the weights of a checkpoint; see ``open_checkpoint``."""
+def load_encoder(source: str, verify: bool = False, **kwargs):
+    """Returns an encoder with the weights of a checkpoint.
+
+    Args:
+        source: See ``open_checkpoint``.
+        verify: Whether to compare with the numbers that stand beside a checkpoint which keras_bert
+            wrote.
+        **kwargs: Passed to the encoder.
+
+    Raises:
+        FileNotFoundError: If there is no checkpoint, or nothing to verify with.
+        CheckpointError: If it cannot be loaded, or computes something else.
+    """
     checkpoint = open_checkpoint(source)
     encoder = checkpoint.make_encoder(**kwargs)
-    checkpoint.load(encoder, {})
+    checkpoint.load(encoder, {}, verify=verify)
     return encoder

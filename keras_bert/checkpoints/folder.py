@@ -9,6 +9,8 @@ from typing import Any
 
 from keras_bert.checkpoints.loading import Table, Tensors, encoder_table, fill, head_table
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
+from keras_bert.checkpoints.verification import compare, read_numbers
+from keras_bert.checkpoints.writing import Parts
 from keras_bert.config import EncoderConfig
 
 __all__ = ["CONFIG_FIELDS", "FolderCheckpoint", "read_json"]
@@ -103,16 +105,20 @@ class FolderCheckpoint:
 
         return BertEncoder(self.config if config is None else config, **kwargs)
 
-    def load(self, encoder: Any, heads: Mapping[str, Any]) -> LoadReport:
+    def load(self, encoder: Any, heads: Mapping[str, Any], verify: bool = False) -> LoadReport:
         """Fills an encoder and heads.
 
         Args:
             encoder: An encoder of this checkpoint's config, with the pooler or without.
             heads: Kind → layer, for some of the checkpoint's heads.
+            verify: Whether to compare with the numbers beside the checkpoint.
 
         Raises:
-            CheckpointError: If something is missing, unknown or of another shape.
+            FileNotFoundError: If there are no such numbers.
+            CheckpointError: If something is missing, unknown or of another shape, or if what was
+                loaded computes something else than these numbers.
         """
+        numbers = read_numbers(self.folder) if verify else None
         family, has_pooler = self._family, self.config.use_pooler
         pooler = family.pooler if encoder.pooler is not None and has_pooler else {}
         table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
@@ -121,6 +127,8 @@ class FolderCheckpoint:
         report = fill(self.folder, self._tensors, parts, self.ignored, self.transposed)
         if encoder.pooler is not None and not has_pooler:
             report.fresh.append("pooler")
+        if numbers is not None:
+            report.parity = compare(self.folder, numbers, Parts(encoder, heads))
         return report
 
     def _head_table(self, kind: str, layer: Any) -> Table:

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,16 +23,17 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.checkpoints.folder import CONFIG_FIELDS, FolderCheckpoint, read_json
-from keras_bert.checkpoints.loading import Table
+from keras_bert.checkpoints.loading import Table, encoder_table, head_table
 from keras_bert.checkpoints.report import CheckpointError
-from keras_bert.config import EncoderConfig
+from keras_bert.checkpoints.writing import Parts, check_heads, different_fields, entries
+from keras_bert.config import ACTIVATIONS, EncoderConfig
 from keras_bert.models.heads import HEADS
 
-__all__ = ["GoogleCheckpoint"]
+__all__ = ["GoogleCheckpoint", "write_google"]
 
 #: ``get_activation`` of their modeling.py. "gelu" is the tanh form in BERT's and ALBERT's, the erf
 #: form in ELECTRA's.
-ACTIVATIONS = {"gelu": "gelu_tanh", "relu": "relu", "tanh": "tanh", "linear": "linear"}
+THEIR_ACTIVATIONS = {"gelu": "gelu_tanh", "relu": "relu", "tanh": "tanh", "linear": "linear"}
 #: Without these there is no model; the others have BERT's own defaults.
 REQUIRED = ("hidden_size", "num_layers", "num_attention_heads", "intermediate_size")
 #: Files that may hold the config; ELECTRA's releases have none.
@@ -68,7 +71,7 @@ class Family:
     pooler: Table = dataclasses.field(default_factory=dict)
     heads: Mapping[str, Table] = dataclasses.field(default_factory=dict)
     always: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    activations: Mapping[str, str] = dataclasses.field(default_factory=lambda: ACTIVATIONS)
+    activations: Mapping[str, str] = dataclasses.field(default_factory=lambda: THEIR_ACTIVATIONS)
 
 
 def _embeddings(scope, projection):
@@ -169,7 +172,7 @@ ELECTRA = Family(
         },
     },
     always={"classifier_activation": "gelu", "masked_lm_activation": "gelu"},
-    activations={**ACTIVATIONS, "gelu": "gelu"},
+    activations={**THEIR_ACTIVATIONS, "gelu": "gelu"},
 )
 
 
@@ -220,7 +223,7 @@ class GoogleCheckpoint(FolderCheckpoint):
         activation = said.get("hidden_activation", "gelu") or "linear"
         if not isinstance(activation, str) or activation.lower() not in family.activations:
             raise CheckpointError(
-                f"{path} says hidden_act={activation!r}; known are {', '.join(ACTIVATIONS)}."
+                f"{path} says hidden_act={activation!r}; known are {', '.join(THEIR_ACTIVATIONS)}."
             )
         said["hidden_activation"] = family.activations[activation.lower()]
         projection = family.embeddings["embeddings.projection.kernel"]
@@ -228,11 +231,9 @@ class GoogleCheckpoint(FolderCheckpoint):
             said["embedding_size"] = self._tensors.shape(projection)[0]
         if family is ALBERT:
             said |= self._groups()
+        has_pooler = family.pooler.get("pooler.kernel") in self._tensors
         try:
-            return EncoderConfig(
-                **{**said, **family.always},
-                use_pooler=family.pooler.get("pooler.kernel") in self._tensors,
-            )
+            return EncoderConfig(**{**said, **family.always}, use_pooler=has_pooler)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{path or self.folder}: {error}") from None
 
@@ -310,8 +311,13 @@ class GoogleCheckpoint(FolderCheckpoint):
         return found
 
     def transposed(self, variable: Any, name: str) -> bool:
-        """Whether a tensor is the transpose of its variable: all heads' matrices but ELECTRA's."""
-        return name.endswith("output_weights")
+        """Whether a tensor is the transpose of its variable."""
+        return _is_transposed(variable, name)
+
+
+def _is_transposed(_, name):
+    """Heads' matrices are, but for ELECTRA's."""
+    return name.endswith("output_weights")
 
 
 #: What TensorFlow's reader raises, depending on the status that it meets.
@@ -390,3 +396,83 @@ def _find_prefix(folder):
 
 def _first_line(error):
     return (str(error).strip().splitlines() or [repr(error)])[0]
+
+
+def write_google(parts: Parts, folder: str) -> None:
+    """Writes ``bert_model.ckpt.*``, a config and a vocabulary, as Google's repositories do.
+
+    Google's BERT and ALBERT compute the tanh form of GELU only. A model with the erf form is
+    written all the same, for its weights are wanted, with a warning.
+
+    Args:
+        parts: What to write.
+        folder: An empty folder.
+
+    Raises:
+        CheckpointError: If Google's code does not compute what the encoder or a head does.
+    """
+    family, fields = _family_of(parts.encoder.config)
+    check_heads(f"Google's {family.name}", parts.heads, family.heads)
+    if parts.encoder.config.type_vocab_size == 0:
+        raise CheckpointError("Google's code always has segment types; type_vocab_size is 0.")
+    with open(os.path.join(folder, f"{family.name}_config.json"), "w", encoding="utf-8") as file:
+        json.dump(fields, file, indent=2)
+        file.write("\n")
+    encoder = parts.encoder
+    pooler = family.pooler if encoder.pooler is not None else {}
+    table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
+    pairs = [(encoder, table)]
+    pairs += [(head, head_table(family.heads[kind], head)) for kind, head in parts.heads.items()]
+    written = entries(pairs, _is_transposed)
+    tf.raw_ops.SaveV2(
+        prefix=os.path.join(folder, "bert_model.ckpt"),
+        tensor_names=[entry.name for entry in written],
+        shape_and_slices=[""] * len(written),
+        tensors=[entry.read() for entry in written],
+    )
+    if parts.tokenizer is not None:
+        parts.tokenizer.save_pretrained(folder, model_max_length=parts.seq_length)
+
+
+def _family_of(config: EncoderConfig) -> tuple[Family, dict[str, Any]]:
+    """The code base that computes what a config asks for, and what it has in its config file."""
+    differences = {}
+    for family in (BERT, ALBERT, ELECTRA):
+        names = {meaning: name for name, meaning in family.activations.items()}
+        activation = ACTIVATIONS[config.hidden_activation]
+        said = {ours: getattr(config, ours) for ours in CONFIG_FIELDS}
+        said["hidden_activation"] = activation
+        if config.embedding_size is not None:
+            said["embedding_size"] = config.embedding_size
+        if family is ALBERT:
+            said |= {"num_layer_groups": config.num_layer_groups, "group_size": config.group_size}
+        again = EncoderConfig(**said | dict(family.always), use_pooler=config.use_pooler)
+        different = different_fields(config, again)
+        if activation not in names and activation != "gelu":
+            different.append(f"hidden_activation={config.hidden_activation!r}")
+        differences[family.name] = different
+        if not different:
+            return family, _fields(config, family, names)
+    nearest = min(differences, key=lambda name: len(differences[name]))
+    raise CheckpointError(
+        f"None of Google's codes computes what this config asks for. The nearest is {nearest}'s, "
+        f"which has no words for {', '.join(differences[nearest])}."
+    )
+
+
+def _fields(config, family, names):
+    activation = ACTIVATIONS[config.hidden_activation]
+    if activation not in names:
+        warnings.warn(
+            "Google's code computes another form of GELU (tanh) than this model (erf): the weights "
+            "are written as they are, but outputs will differ by about 1e-3.",
+            stacklevel=7,
+        )
+    fields = {theirs: getattr(config, ours) for ours, theirs in CONFIG_FIELDS.items()}
+    fields["hidden_act"] = names.get(activation, "gelu")
+    if config.embedding_size is not None:
+        fields["embedding_size"] = config.embedding_size
+    if family is ALBERT:
+        fields["num_hidden_groups"] = config.num_layer_groups
+        fields["inner_group_num"] = config.group_size
+    return fields

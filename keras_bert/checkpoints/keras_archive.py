@@ -98,8 +98,13 @@ class KerasCheckpoint:
         """Makes an encoder, newly initialised, of the saved one's config or a changed one."""
         return type(self.encoder)(self.config if config is None else config, **kwargs)
 
-    def load(self, encoder, heads) -> LoadReport:
+    def load(self, encoder, heads, verify=False) -> LoadReport:
         """Fills an encoder and heads of the same sizes as the saved model's."""
+        if verify:
+            raise FileNotFoundError(
+                f"{self.path} has no numbers beside it to verify with: keras_bert writes them with "
+                "checkpoints in other formats."
+            )
         report = LoadReport(self.path)
         parts = [(encoder, self.encoder)]
         parts += [(layer, self._head_layers[kind]) for kind, layer in heads.items()]

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 
-__all__ = ["Table", "Tensors", "encoder_table", "fill", "head_table"]
+__all__ = ["Table", "Tensors", "encoder_table", "fill", "find", "head_table", "names_of"]
 
 #: Attribute path of a model ← name of a tensor, or names of tensors joined along the last axis.
 Table = Mapping[str, str | tuple[str, ...]]
@@ -60,7 +60,7 @@ def encoder_table(
         group, place = divmod(i, config.group_size)
         prefix = block_prefix.format(block=i, group=group, place=place)
         for ours, theirs in block.items():
-            table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in _names(theirs))
+            table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in names_of(theirs))
     return {**table, **pooler}
 
 
@@ -96,7 +96,7 @@ def fill(
             floating numbers.
     """
     plan = [
-        (_find(model, path), _names(theirs))
+        (find(model, path), names_of(theirs))
         for model, table in parts
         for path, theirs in table.items()
     ]
@@ -148,11 +148,12 @@ def _reason(name, ignored):
     return next((why for pattern, why in ignored.items() if re.fullmatch(pattern, name)), None)
 
 
-def _names(theirs):
+def names_of(theirs: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The names on the right of a table's line."""
     return (theirs,) if isinstance(theirs, str) else theirs
 
 
-def _find(model, path):
+def find(model: Any, path: str) -> Any:
     """Follows an attribute path; numbers index into lists."""
     for step in path.split("."):
         model = model[int(step)] if step.isdigit() else getattr(model, step)

@@ -20,19 +20,24 @@ class LoadReport:
         loaded: Names of the checkpoint's tensors that were used.
         ignored: Name → reason, for the checkpoint's tensors that were not used.
         fresh: Parts of the model that the checkpoint has no weights for; newly initialised.
+        parity: Output → largest difference from what the checkpoint is known to compute; None where
+            that was not verified.
     """
 
     source: str
     loaded: list[str] = dataclasses.field(default_factory=list)
     ignored: dict[str, str] = dataclasses.field(default_factory=dict)
     fresh: list[str] = dataclasses.field(default_factory=list)
+    parity: dict[str, float] | None = None
 
     def __str__(self):
         fresh = f"; newly initialised: {', '.join(self.fresh)}" if self.fresh else ""
         ignored = "".join(f"\n  {name}: {reason}" for name, reason in self.ignored.items())
+        outputs = (self.parity or {}).items()
+        parity = "".join(f"\n  {name}: differs by {off:.2g} at most" for name, off in outputs)
         return (
             f"{self.source}: {len(self.loaded)} tensors loaded, {len(self.ignored)} ignored"
-            f"{fresh}{ignored}"
+            f"{fresh}{ignored}{parity}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Reading safetensors files: a JSON header and raw tensors, one tensor in memory at a time."""
+"""Safetensors files: a JSON header and raw tensors, one tensor in memory at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import ml_dtypes
 import numpy as np
 
 from keras_bert.checkpoints.report import CheckpointError, some_of
+from keras_bert.checkpoints.writing import Entry
 
-__all__ = ["TensorFiles"]
+__all__ = ["TensorFiles", "write_tensors"]
 
 #: Type names of the format (huggingface/safetensors, README "Format") and their NumPy types.
 DTYPES = {
@@ -129,3 +130,28 @@ def _unique(pairs):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(f"named twice: {some_of(twice)}")
     return result
+
+
+def write_tensors(path: str, entries: list[Entry]) -> None:
+    """Writes tensors as float32, in the order of their names.
+
+    Args:
+        path: The file.
+        entries: The tensors.
+    """
+    header, end = {"__metadata__": {"format": "pt"}}, 0
+    entries = sorted(entries, key=lambda entry: entry.name)
+    for entry in entries:
+        start, end = end, end + 4 * math.prod(entry.shape)
+        header[entry.name] = {
+            "dtype": "F32",
+            "shape": list(entry.shape),
+            "data_offsets": [start, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    # The tensors begin at a multiple of 8, as the format's own library has it.
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for entry in entries:
+            file.write(np.asarray(entry.read(), "<f4").tobytes())

@@ -67,7 +67,8 @@ class BertClassifier(TaskModel):
             labels: Names of the labels. Default: those of the checkpoint's head. A head is
                 loaded if its labels are these, or if it has as many without names.
             seq_length: Longest input in tokens; default: what the checkpoint allows.
-            **kwargs: Passed to the encoder, such as ``dtype="mixed_bfloat16"``.
+            **kwargs: ``verify`` as ``HeadModel.from_pretrained`` takes it; the rest is passed to
+                the encoder, such as ``dtype="mixed_bfloat16"``.
 
         Returns:
             A compiled model. ``model.load_report`` says what became of every tensor.

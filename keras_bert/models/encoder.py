@@ -85,10 +85,11 @@ class BertEncoder(keras.Model):
                 not) of a BERT, RoBERTa, XLM-R, CamemBERT, ELECTRA, ALBERT or DistilBERT; a folder
                 of Google's TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT or ELECTRA;
                 a folder or file written by keras_bert; or ``hf://ORG/NAME``.
-            **kwargs: Passed to the constructor, such as ``dtype="mixed_bfloat16"``.
+            **kwargs: ``verify=True`` compares with the numbers beside a checkpoint that keras_bert
+                wrote; the rest is passed to the constructor, such as ``dtype="mixed_bfloat16"``.
 
         Raises:
-            FileNotFoundError: If there is no checkpoint.
+            FileNotFoundError: If there is no checkpoint, or nothing to verify with.
             CheckpointError: If weights are missing, unknown, damaged or of another shape than
                 the config says; the message names them.
         """
@@ -96,6 +97,13 @@ class BertEncoder(keras.Model):
         from keras_bert.checkpoints import load_encoder
 
         return load_encoder(folder, **kwargs)
+
+    def save_pretrained(self, folder: str, format: str = "huggingface") -> str:
+        """Writes a checkpoint in a format that others read; see ``keras_bert.checkpoints.save``."""
+        # Upwards on purpose: see EncoderConfig.from_pretrained.
+        from keras_bert.checkpoints import save
+
+        return save(self, folder, format)
 
     def build(self, *_):
         """Creates all weights."""

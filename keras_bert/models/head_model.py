@@ -83,12 +83,15 @@ class HeadModel(keras.Model):
     # Checkpoints.
 
     @classmethod
-    def from_pretrained(cls, folder: str, seq_length: int | None = None, **kwargs):
+    def from_pretrained(
+        cls, folder: str, seq_length: int | None = None, verify: bool = False, **kwargs
+    ):
         """Loads a pretrained encoder, and the head where the checkpoint has one.
 
         Args:
             folder: A checkpoint as ``BertEncoder.from_pretrained`` reads it.
             seq_length: Longest input in tokens; default: what the checkpoint allows.
+            verify: Whether to compare with the numbers beside a checkpoint that keras_bert wrote.
             **kwargs: Passed to the encoder, such as ``dtype="mixed_bfloat16"``.
 
         Returns:
@@ -103,11 +106,18 @@ class HeadModel(keras.Model):
         from keras_bert.checkpoints import open_checkpoint
 
         checkpoint = open_checkpoint(folder)
-        return cls.load(checkpoint, {}, checkpoint.heads, seq_length, **kwargs)
+        return cls.load(checkpoint, {}, checkpoint.heads, seq_length, verify=verify, **kwargs)
 
     @classmethod
     def load(
-        cls, checkpoint, options, loaded_heads, seq_length=None, use_pooler=None, **encoder_options
+        cls,
+        checkpoint,
+        options,
+        loaded_heads,
+        seq_length=None,
+        use_pooler=None,
+        verify=False,
+        **encoder_options,
     ):
         """Makes a model of an open checkpoint: what all ``from_pretrained`` do.
 
@@ -117,6 +127,7 @@ class HeadModel(keras.Model):
             loaded_heads: Kinds of the heads that the checkpoint has weights for.
             seq_length: Longest input in tokens; default: what the checkpoint allows.
             use_pooler: Whether the encoder has a pooler; default: as the class needs it.
+            verify: Whether to compare with the numbers beside the checkpoint.
             **encoder_options: Passed to the encoder, such as ``dtype="mixed_bfloat16"``.
         """
         config = checkpoint.config
@@ -126,7 +137,7 @@ class HeadModel(keras.Model):
         model = cls(checkpoint.make_encoder(config, **encoder_options), preprocessor, **options)
         heads = model.head_layers()
         found = {kind: heads[kind] for kind in heads if kind in loaded_heads}
-        model.load_report = checkpoint.load(model.encoder, found)
+        model.load_report = checkpoint.load(model.encoder, found, verify=verify)
         fresh = [kind for kind in heads if kind not in found]
         model.load_report.fresh += fresh
         model.head_is_fresh = bool(fresh)

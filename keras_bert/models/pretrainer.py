@@ -67,7 +67,8 @@ class BertPretrainer(HeadModel):
             objectives: See the class. Default: those that the checkpoint has heads for; if it has
                 none, those that its kind is pretrained with.
             seq_length: Longest input in tokens; default: what the checkpoint allows.
-            **kwargs: Passed to the encoder, such as ``dtype="mixed_bfloat16"``.
+            **kwargs: ``verify`` as ``HeadModel.from_pretrained`` takes it; the rest is passed to
+                the encoder, such as ``dtype="mixed_bfloat16"``.
 
         Raises:
             FileNotFoundError: If there is no checkpoint.

@@ -16,7 +16,7 @@ from typing import Any
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
 from keras_bert.checkpoints.loading import Table
 
-__all__ = ["ARCHITECTURES", "FAMILIES", "IGNORED", "REQUIRED", "Family"]
+__all__ = ["ARCHITECTURES", "CLASSES", "FAMILIES", "IGNORED", "REQUIRED", "Family"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -359,6 +359,17 @@ FAMILIES = {
     "electra": ELECTRA,
     "albert": ALBERT,
     "distilbert": DISTILBERT,
+}
+
+#: ``model_type`` → how its classes' names begin.
+CLASSES = {
+    "bert": "Bert",
+    "roberta": "Roberta",
+    "xlm-roberta": "XLMRoberta",
+    "camembert": "Camembert",
+    "electra": "Electra",
+    "albert": "Albert",
+    "distilbert": "DistilBert",
 }
 
 #: How a class of ``transformers`` ends, in ``architectures`` of ``config.json`` → its heads.

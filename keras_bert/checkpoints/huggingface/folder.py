@@ -7,12 +7,8 @@ import os
 from typing import Any
 
 from keras_bert.checkpoints.folder import FolderCheckpoint, read_json
-from keras_bert.checkpoints.huggingface.families import (
-    ARCHITECTURES,
-    FAMILIES,
-    IGNORED,
-    REQUIRED,
-)
+from keras_bert.checkpoints.huggingface.config import read_config
+from keras_bert.checkpoints.huggingface.families import ARCHITECTURES, FAMILIES, IGNORED
 from keras_bert.checkpoints.huggingface.tensors import open_tensors
 from keras_bert.checkpoints.loading import Table
 from keras_bert.checkpoints.report import CheckpointError
@@ -54,28 +50,9 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
     @functools.cached_property
     def config(self) -> EncoderConfig:
         """The encoder's config; ``use_pooler`` says whether the checkpoint has a pooler."""
-        path, family = os.path.join(self.folder, "config.json"), self._family
-        for name, only in family.refused.items():
-            if self._fields.get(name, only) not in (only, None):
-                raise CheckpointError(
-                    f"{path} says {name}={self._fields[name]!r}; only {only!r} can be loaded."
-                )
-        said = {
-            ours: self._fields[theirs]
-            for ours, theirs in family.fields.items()
-            if self._fields.get(theirs) is not None
-        }
-        missing = [family.fields[name] for name in REQUIRED if name not in said]
-        if missing:
-            raise CheckpointError(f"{path} does not say {', '.join(missing)}.")
-        fields = {**family.defaults, **said, **family.always}
-        if not family.projects and fields.get("embedding_size") == fields["hidden_size"]:
-            del fields["embedding_size"]
-        has_pooler = family.pooler.get("pooler.kernel") in self._tensors
-        try:
-            return EncoderConfig(**fields, use_pooler=has_pooler)
-        except ValueError as error:
-            raise CheckpointError(f"{path}: {error}") from None
+        path = os.path.join(self.folder, "config.json")
+        has_pooler = self._family.pooler.get("pooler.kernel") in self._tensors
+        return read_config(path, self._fields, self._family, has_pooler)
 
     @functools.cached_property
     def heads(self) -> dict[str, int]:

@@ -1,0 +1,133 @@
+"""From one format to another, and the proof that nothing changed on the way."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from keras_bert.checkpoints.report import LoadReport
+from keras_bert.checkpoints.verification import compare, compute, store
+from keras_bert.checkpoints.writing import Parts, new_folder
+
+__all__ = ["FORMATS", "convert", "save"]
+
+
+def _huggingface(parts: Parts, folder: str) -> None:
+    from keras_bert.checkpoints.huggingface.writing import write_huggingface
+
+    write_huggingface(parts, folder)
+
+
+def _google(parts: Parts, folder: str) -> None:
+    from keras_bert.checkpoints.google import write_google
+
+    write_google(parts, folder)
+
+
+#: Format → what writes it into an empty folder.
+FORMATS = {
+    "huggingface": _huggingface,
+    "google": _google,
+}
+
+
+def save(model: Any, folder: str, format: str = "huggingface") -> str:
+    """Writes a model in a format that others read.
+
+    Beside the format's own files stands ``keras_bert_check.npz``: inputs, and what the model
+    computes from them, by which ``verify=True`` finds out whether a reader computes the same.
+
+    Args:
+        model: A ``BertEncoder`` or a model with a head.
+        folder: Where to; must not exist yet, or be empty.
+        format: A name in ``FORMATS``.
+
+    Returns:
+        ``folder``.
+
+    Raises:
+        ValueError: If the format is unknown.
+        FileExistsError: If the folder holds something.
+        CheckpointError: If the format has no words for what the model computes.
+
+    Example:
+        >>> import keras_bert as kb
+        >>> encoder = kb.BertEncoder.from_pretrained("uncased_L-12_H-768_A-12")  # doctest: +SKIP
+        >>> kb.checkpoints.save(encoder, "bert", format="huggingface")  # doctest: +SKIP
+        'bert'
+    """
+    _write(Parts.of(model), folder, format)
+    return folder
+
+
+def convert(source: str, target: str, format: str = "huggingface") -> LoadReport:
+    """Reads a checkpoint, writes it in another format, and reads that again to compare.
+
+    The encoder, all heads that are known and the tokenizer go along.
+
+    Args:
+        source: A folder, a ``.keras`` file or ``hf://ORGANISATION/NAME``, in any format.
+        target: Where to; must not exist yet, or be empty.
+        format: A name in ``FORMATS``.
+
+    Returns:
+        What became of every tensor of ``source``; its ``parity`` has the largest difference of
+        each output between the source and what was read from ``target``.
+
+    Raises:
+        FileNotFoundError: If there is no checkpoint at ``source``.
+        ValueError: If the format is unknown.
+        FileExistsError: If ``target`` holds something.
+        CheckpointError: If ``source`` cannot be loaded, if the format has no words for what it
+            computes, or if ``target`` computes something else. Nothing is left at ``target``.
+
+    Example:
+        >>> import keras_bert as kb
+        >>> report = kb.checkpoints.convert("uncased_L-12_H-768_A-12", "bert")  # doctest: +SKIP
+        >>> report.parity  # doctest: +SKIP
+        {'sequence_output': 0.0, 'pooled_output': 0.0, 'masked_lm': 0.0, 'next_sentence': 0.0}
+    """
+    from keras_bert.checkpoints import open_checkpoint
+
+    check_format(format)
+    checkpoint = open_checkpoint(source)
+    parts, report = load_parts(checkpoint)
+    report.parity = _write(parts, target, format)
+    return report
+
+
+def load_parts(checkpoint: Any) -> tuple[Parts, LoadReport]:
+    """Loads all that a checkpoint holds."""
+    from keras_bert.models.heads import make_head
+
+    kinds, config = checkpoint.sure_heads, checkpoint.config
+    encoder = checkpoint.make_encoder()
+    heads = {kind: make_head(kind, config, checkpoint.heads[kind]) for kind in kinds}
+    report = checkpoint.load(encoder, heads)
+    labelled = [kind for kind in kinds if kind in ("classifier", "token_classifier")]
+    try:
+        tokenizer, seq_length = checkpoint.tokenizer(), checkpoint.seq_length
+    except FileNotFoundError:
+        tokenizer = seq_length = None
+    labels = checkpoint.labels(labelled[0]) if labelled else None
+    return Parts(encoder, heads, labels, tokenizer, seq_length), report
+
+
+def check_format(format: str) -> None:
+    """Raises ValueError unless there is such a format."""
+    if format not in FORMATS:
+        raise ValueError(f"format={format!r} is unknown; it is one of {', '.join(FORMATS)}.")
+
+
+def _write(parts: Parts, folder: str, format: str) -> dict[str, float]:
+    """Writes, reads again and compares; returns the largest difference of each output."""
+    from keras_bert.checkpoints import open_checkpoint
+
+    check_format(format)
+    with new_folder(folder) as stage:
+        FORMATS[format](parts, stage)
+        numbers = compute(parts)
+        again, _ = load_parts(open_checkpoint(stage))
+        parity = compare(os.fspath(folder), numbers, again)
+        store(stage, numbers)
+    return parity

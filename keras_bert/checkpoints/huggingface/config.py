@@ -1,0 +1,92 @@
+"""``config.json`` of ``transformers`` and EncoderConfig, from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras_bert.checkpoints.huggingface.families import FAMILIES, REQUIRED, Family
+from keras_bert.checkpoints.report import CheckpointError
+from keras_bert.checkpoints.writing import different_fields
+from keras_bert.config import EncoderConfig
+
+__all__ = ["family_of", "read_config", "write_config"]
+
+#: Our names of activations that are not theirs as well.
+ACTIVATION_NAMES = {"gelu_tanh": "gelu_new"}
+
+
+def read_config(
+    source: str, fields: Mapping[str, Any], family: Family, has_pooler: bool
+) -> EncoderConfig:
+    """Their config → ours.
+
+    Args:
+        source: Where it comes from, for messages.
+        fields: The object in ``config.json``.
+        family: The family that it names.
+        has_pooler: Whether the checkpoint has a pooler, which the file does not say.
+
+    Raises:
+        CheckpointError: If it asks for another network, or sizes are missing or no sizes.
+    """
+    for name, only in family.refused.items():
+        if fields.get(name, only) not in (only, None):
+            raise CheckpointError(
+                f"{source} says {name}={fields[name]!r}; only {only!r} can be loaded."
+            )
+    said = {
+        ours: fields[theirs]
+        for ours, theirs in family.fields.items()
+        if fields.get(theirs) is not None
+    }
+    missing = [family.fields[name] for name in REQUIRED if name not in said]
+    if missing:
+        raise CheckpointError(f"{source} does not say {', '.join(missing)}.")
+    ours = {**family.defaults, **said, **family.always}
+    if not family.projects and ours.get("embedding_size") == ours["hidden_size"]:
+        del ours["embedding_size"]
+    try:
+        return EncoderConfig(**ours, use_pooler=has_pooler)
+    except ValueError as error:
+        raise CheckpointError(f"{source}: {error}") from None
+
+
+def write_config(config: EncoderConfig, family: Family) -> dict[str, Any]:
+    """Our config → the fields that ``family`` has for it."""
+    values = {
+        **config.to_dict(),
+        "hidden_activation": _their_name(config.hidden_activation),
+        "embedding_size": config.embedding_width,
+        "classifier_dropout": config.head_dropout_rate,
+    }
+    return {theirs: values[ours] for ours, theirs in family.fields.items()}
+
+
+def _their_name(activation):
+    return ACTIVATION_NAMES.get(activation, activation)
+
+
+def family_of(config: EncoderConfig) -> tuple[str, Family]:
+    """The family that computes what a config asks for, and its ``model_type``.
+
+    It is the one whose config, written and read again, says the same.
+
+    Raises:
+        CheckpointError: If there is none.
+    """
+    differences = {}
+    for model_type, family in FAMILIES.items():
+        try:
+            again = read_config("", write_config(config, family), family, config.use_pooler)
+        except CheckpointError:
+            continue
+        differences[model_type] = different_fields(config, again)
+        if not differences[model_type]:
+            return model_type, family
+    nearest = min(differences, key=lambda name: len(differences[name]))
+    raise CheckpointError(
+        "No family of transformers computes what this config asks for. The nearest is "
+        f"{nearest!r}, which has no words for "
+        f"{', '.join(differences[nearest])}."
+    )

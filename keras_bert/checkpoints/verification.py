@@ -1,0 +1,142 @@
+"""Numbers beside a checkpoint: what it was asked when it was written, and what it answered."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from keras_bert.checkpoints.report import CheckpointError
+from keras_bert.checkpoints.writing import Parts
+
+__all__ = ["NUMBERS", "compare", "compute", "read_numbers", "store"]
+
+#: The file beside the weights.
+NUMBERS = "keras_bert_check.npz"
+
+INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+
+#: Largest difference that counts as the same, as a share of the largest number of an output, but
+#: never less than this itself. Other machines add in another order: twelve layers of BERT differ by
+#: up to 1e-5 then, a wrong epsilon or activation by 1e-3.
+TOLERANCE = 1e-4
+
+#: Tokens of the longest row that is asked.
+LONGEST = 16
+
+
+def compute(parts: Parts) -> dict[str, np.ndarray]:
+    """Inputs, and what encoder and heads compute from them.
+
+    The rows are two: a full one of two segments, and a shorter one with padding.
+    """
+    config = parts.encoder.config
+    length = min(LONGEST, config.max_seq_length)
+    inputs = _inputs(config, length)
+    return {**inputs, **_outputs(parts, inputs)}
+
+
+def _inputs(config, length):
+    rng = np.random.default_rng(0)
+    mask = np.arange(length)[None, :] < np.array([[length], [-(-length // 2)]])
+    word_ids = rng.integers(0, config.vocab_size, mask.shape)
+    # Where positions count what is no padding, a token must not be the padding token by chance.
+    word_ids = np.where(
+        word_ids == config.pad_token_id, (word_ids + 1) % config.vocab_size, word_ids
+    )
+    word_ids = np.where(mask, word_ids, config.pad_token_id)
+    type_ids = np.arange(length)[None, :] * max(1, min(2, config.type_vocab_size)) // length
+    type_ids = np.where(mask, np.broadcast_to(type_ids, mask.shape), 0)
+    arrays = dict(zip(INPUTS, (word_ids, mask, type_ids), strict=True))
+    return {name: array.astype(np.int32) for name, array in arrays.items()}
+
+
+def _outputs(parts, inputs):
+    encoder = parts.encoder
+    encoded = encoder({name: keras.ops.convert_to_tensor(ids) for name, ids in inputs.items()})
+    outputs = {"sequence_output": encoded["sequence_output"]}
+    if encoded["pooled_output"] is not None:
+        outputs["pooled_output"] = encoded["pooled_output"]
+    for kind, head in parts.heads.items():
+        outputs[kind] = _head_output(kind, head, encoder, encoded)
+    return {
+        name: keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
+        for name, output in outputs.items()
+    }
+
+
+def _head_output(kind, head, encoder, encoded):
+    from keras_bert.models.masked_lm import token_logits
+
+    sequence = encoded["sequence_output"]
+    if kind == "masked_lm":
+        # A few places: there is a number for every token of the vocabulary.
+        return token_logits(head, encoder, sequence[:, 1:2])
+    if kind in ("token_classifier", "span_labeler", "replaced_tokens"):
+        return head(sequence)
+    reads_pooler = kind == "next_sentence" or encoder.config.classifier_activation is None
+    return head(encoded["pooled_output"] if reads_pooler else sequence[:, 0])
+
+
+def compare(source: str, numbers: Mapping[str, np.ndarray], parts: Parts) -> dict[str, float]:
+    """Asks a model what stands in ``numbers``.
+
+    Args:
+        source: Where the model comes from, for the message.
+        numbers: What ``compute`` returned for the original.
+        parts: The model; outputs that only one of both has are passed over.
+
+    Returns:
+        Output → largest absolute difference.
+
+    Raises:
+        CheckpointError: If an output is another one.
+    """
+    found = _outputs(parts, {name: numbers[name] for name in INPUTS})
+    differences, wrong = {}, []
+    for name in (name for name in found if name in numbers):
+        ours, theirs = found[name], numbers[name]
+        same_shape = ours.shape == theirs.shape
+        off = float(np.abs(ours - theirs).max()) if same_shape else float("inf")
+        differences[name] = off
+        # Also where either is not a number.
+        if not off <= TOLERANCE * max(1.0, float(np.abs(theirs).max())):
+            wrong.append(f"{name} by {off:.2g}")
+    if wrong:
+        raise CheckpointError(
+            f"{source} does not compute what the original did: it differs in {', '.join(wrong)}."
+        )
+    return differences
+
+
+def store(folder: str, numbers: Mapping[str, np.ndarray]) -> None:
+    """Writes numbers beside a checkpoint."""
+    np.savez_compressed(os.path.join(folder, NUMBERS), **numbers)
+
+
+def read_numbers(folder: str) -> dict[str, np.ndarray]:
+    """Reads the numbers beside a checkpoint.
+
+    Raises:
+        FileNotFoundError: If there are none.
+        CheckpointError: If the file is damaged.
+    """
+    path = os.path.join(folder, NUMBERS)
+    try:
+        # Never a pickle: NumPy refuses arrays of objects.
+        with np.load(path, allow_pickle=False) as file:
+            numbers = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"There is no {NUMBERS} in {folder}, so there is nothing to verify with: it stands "
+            "beside checkpoints that keras_bert wrote."
+        ) from None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+    missing = [name for name in INPUTS if name not in numbers]
+    if missing:
+        raise CheckpointError(f"{path} is damaged: it lacks {', '.join(missing)}.")
+    return numbers

@@ -1,0 +1,145 @@
+"""Writing models: what every format's writer does once it knows the names."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_bert.checkpoints.loading import Table, find, names_of
+from keras_bert.checkpoints.report import CheckpointError
+from keras_bert.config import ACTIVATIONS, EncoderConfig
+
+__all__ = ["Entry", "Parts", "check_heads", "different_fields", "entries", "new_folder"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a checkpoint is made of.
+
+    Attributes:
+        encoder: The encoder.
+        heads: Kind of head → its layer.
+        labels: Names of the labels of a head that has some.
+        tokenizer: The tokenizer; None without one.
+        seq_length: Longest input in tokens; None where only the encoder's positions limit it.
+    """
+
+    encoder: Any
+    heads: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    labels: list[str] | None = None
+    tokenizer: Any = None
+    seq_length: int | None = None
+
+    @classmethod
+    def of(cls, model: Any) -> Parts:
+        """The parts of an encoder or of a model with a head."""
+        encoder = getattr(model, "encoder", model)
+        if encoder is model:
+            return cls(encoder)
+        preprocessor = model.preprocessor
+        return cls(
+            encoder,
+            model.head_layers(),
+            getattr(model, "labels", None),
+            None if preprocessor is None else preprocessor.tokenizer,
+            None if preprocessor is None else preprocessor.seq_length,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One tensor to be written: its name, its shape, and what gives its numbers as float32."""
+
+    name: str
+    shape: tuple[int, ...]
+    read: Callable[[], np.ndarray]
+
+
+def entries(parts: list[tuple[Any, Table]], transposed: Callable[[Any, str], bool]) -> list[Entry]:
+    """The tensors of models under a format's names: ``loading.fill`` backwards.
+
+    Args:
+        parts: Models or layers, each with its table.
+        transposed: Says of a variable and its tensor's name whether the tensor is the transpose.
+    """
+    found = []
+    for model, table in parts:
+        for path, theirs in table.items():
+            variable, names = find(model, path), names_of(theirs)
+            shape = (*variable.shape[:-1], variable.shape[-1] // len(names))
+            turned = transposed(variable, names[0])
+            for i, name in enumerate(names):
+                read = functools.partial(_share, variable, i, len(names), turned)
+                found.append(Entry(name, shape[::-1] if turned else shape, read))
+    return found
+
+
+def _share(variable, number, count, transposed):
+    """One of the equal shares of a variable along its last axis."""
+    value = np.asarray(variable.value, np.float32)
+    width = value.shape[-1] // count
+    share = value[..., number * width : (number + 1) * width]
+    return np.ascontiguousarray(share.T if transposed else share)
+
+
+@contextlib.contextmanager
+def new_folder(folder: str) -> Iterator[str]:
+    """Gives a folder to write into, which becomes ``folder`` once all is written.
+
+    Raises:
+        FileExistsError: If ``folder`` holds something.
+        NotADirectoryError: If it is a file.
+    """
+    folder = os.path.abspath(os.fspath(folder))
+    if os.path.isfile(folder):
+        raise NotADirectoryError(f"Cannot write a checkpoint to {folder!r}: it is a file.")
+    if os.path.isdir(folder) and os.listdir(folder):
+        raise FileExistsError(
+            f"{folder!r} holds something already, and is left as it is. Give a new folder."
+        )
+    parent, name = os.path.split(folder)
+    os.makedirs(parent, exist_ok=True)
+    # Beside its place, for a rename does not lead to another disk.
+    stage = os.path.join(parent, f".{name}-{uuid.uuid4().hex}")
+    os.mkdir(stage)
+    try:
+        yield stage
+        os.rename(stage, folder)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def check_heads(format: str, heads: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Raises CheckpointError if there is a head that a format or family has no names for."""
+    unknown = [kind for kind in heads if kind not in known]
+    if unknown:
+        raise CheckpointError(
+            f"{format} has no head {', '.join(unknown)}; it has {', '.join(known) or 'none'}."
+        )
+
+
+def different_fields(config: EncoderConfig, again: EncoderConfig) -> list[str]:
+    """What ``config`` says and ``again`` says otherwise, each as ``field=value``."""
+    ours, theirs = _meaning(config), _meaning(again)
+    return [f"{name}={getattr(config, name)!r}" for name in ours if ours[name] != theirs[name]]
+
+
+def _meaning(config):
+    """A config's fields, the same wherever the same is meant."""
+    fields = config.to_dict()
+    for name in ("hidden_activation", "classifier_activation"):
+        fields[name] = ACTIVATIONS.get(fields[name])
+    masked_lm = config.masked_lm_activation or config.hidden_activation
+    return {
+        **fields,
+        "masked_lm_activation": ACTIVATIONS[masked_lm],
+        "classifier_dropout": config.head_dropout_rate,
+    }
