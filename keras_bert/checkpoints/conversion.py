@@ -96,18 +96,18 @@ def convert(source: str, target: str, format: str = "huggingface") -> LoadReport
     return report
 
 
-def load_parts(checkpoint: Any) -> tuple[Parts, LoadReport]:
-    """Loads all that a checkpoint holds."""
+def load_parts(checkpoint: Any, verify: bool = False) -> tuple[Parts, LoadReport]:
+    """Loads all that a checkpoint holds; see ``FolderCheckpoint.load``."""
     from keras_bert.models.heads import make_head
 
     kinds, config = checkpoint.sure_heads, checkpoint.config
     encoder = checkpoint.make_encoder()
     heads = {kind: make_head(kind, config, checkpoint.heads[kind]) for kind in kinds}
-    report = checkpoint.load(encoder, heads)
+    report = checkpoint.load(encoder, heads, verify=verify)
     labelled = [kind for kind in kinds if kind in ("classifier", "token_classifier")]
     try:
         tokenizer, seq_length = checkpoint.tokenizer(), checkpoint.seq_length
-    except FileNotFoundError:
+    except FileNotFoundError:  # a checkpoint of weights alone
         tokenizer = seq_length = None
     labels = checkpoint.labels(labelled[0]) if labelled else None
     return Parts(encoder, heads, labels, tokenizer, seq_length), report

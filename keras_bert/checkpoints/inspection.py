@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from keras_bert.checkpoints.conversion import load_parts
 from keras_bert.checkpoints.report import LoadReport, some_of
 from keras_bert.config import EncoderConfig
 
@@ -55,21 +56,26 @@ class Inspection:
             "loaded": f"{len(self.report.loaded)} tensors",
             "left out": f"{len(self.report.ignored)} tensors",
         }
+        if self.report.parity is not None:
+            off = max(self.report.parity.values())
+            rows["verified"] = f"{', '.join(self.report.parity)}: differ by {off:.2g} at most"
         lines = [self.source, *(f"  {name:<11}{value}" for name, value in rows.items())]
         return "\n".join([*lines, *(f"    {n}: {why}" for n, why in self.report.ignored.items())])
 
 
-def inspect(source: str) -> Inspection:
+def inspect(source: str, verify: bool = False) -> Inspection:
     """Says what a checkpoint is, and what loading it does with every tensor.
 
     The weights are loaded into a model to find that out, and dropped.
 
     Args:
         source: A folder, a ``.keras`` file or ``hf://ORGANISATION/NAME``.
+        verify: Whether to compare with the numbers beside a checkpoint that keras_bert wrote.
 
     Raises:
-        FileNotFoundError: If there is no checkpoint.
-        CheckpointError: If it cannot be loaded; the message names the tensors.
+        FileNotFoundError: If there is no checkpoint, or nothing to verify with.
+        CheckpointError: If it cannot be loaded; the message names the tensors. If it computes
+            something else than it is known to.
 
     Example:
         >>> import keras_bert as kb
@@ -80,22 +86,17 @@ def inspect(source: str) -> Inspection:
           ...
     """
     from keras_bert.checkpoints import open_checkpoint
-    from keras_bert.models.heads import make_head
 
     checkpoint = open_checkpoint(source)
-    config, kinds = checkpoint.config, checkpoint.sure_heads
-    encoder = checkpoint.make_encoder()
-    heads = {kind: make_head(kind, config, checkpoint.heads[kind]) for kind in kinds}
-    report = checkpoint.load(encoder, heads)
-    labelled = [kind for kind in ("classifier", "token_classifier") if kind in kinds]
+    parts, report = load_parts(checkpoint, verify=verify)
     return Inspection(
         source=str(source),
         format=checkpoint.format,
         family=checkpoint.family,
-        config=config,
-        parameters=sum(part.count_params() for part in (encoder, *heads.values())),
-        heads=kinds,
-        labels=checkpoint.labels(labelled[0]) if labelled else None,
+        config=checkpoint.config,
+        parameters=sum(part.count_params() for part in (parts.encoder, *parts.heads.values())),
+        heads=list(parts.heads),
+        labels=parts.labels,
         tokenizer=_tokenizer(checkpoint),
         report=report,
     )

@@ -133,13 +133,11 @@ def different_fields(config: EncoderConfig, again: EncoderConfig) -> list[str]:
 
 
 def _meaning(config):
-    """A config's fields, the same wherever the same is meant."""
+    """A config's fields, the same wherever the same is computed."""
     fields = config.to_dict()
+    # Not every format has these two; they only matter to who trains on.
+    del fields["classifier_dropout"], fields["initializer_range"]
     for name in ("hidden_activation", "classifier_activation"):
         fields[name] = ACTIVATIONS.get(fields[name])
     masked_lm = config.masked_lm_activation or config.hidden_activation
-    return {
-        **fields,
-        "masked_lm_activation": ACTIVATIONS[masked_lm],
-        "classifier_dropout": config.head_dropout_rate,
-    }
+    return {**fields, "masked_lm_activation": ACTIVATIONS[masked_lm]}

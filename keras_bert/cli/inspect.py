@@ -5,7 +5,7 @@ import argparse
 from keras_bert.cli import arguments
 
 _DESCRIPTION = """\
-Prints what a checkpoint is: who wrote it, its family, sizes, classifier, tokenizer and number of
+Prints what a checkpoint is: who wrote it, its family, sizes, heads, tokenizer and number of
 parameters, and which of its tensors a model would load and which not."""
 _EXAMPLE = """\
 Example:
@@ -21,11 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a folder, a .keras file or hf://ORGANISATION/NAME",
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="compare with the numbers beside a checkpoint that keras_bert wrote",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints; returns the exit code."""
     from keras_bert.checkpoints import inspect
 
-    print(inspect(args.source))
+    print(inspect(args.source, verify=args.verify))
     return 0

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Sequence
 
 from keras_bert import __version__
-from keras_bert.cli import evaluate, export, inspect, predict, tokenize, train, vocab
+from keras_bert.cli import convert, evaluate, export, inspect, predict, tokenize, train, vocab
 from keras_bert.environment import check_environment
 
 FAILED, INTERRUPTED = 1, 130
@@ -25,6 +25,7 @@ _COMMANDS = {
     "predict": (predict, "answer texts with a trained or an exported model"),
     "export": (export, "write a trained model as a SavedModel that takes raw text"),
     "inspect": (inspect, "say what a checkpoint is and what loading it would do"),
+    "convert": (convert, "take a checkpoint from one format to another"),
     "tokenize": (tokenize, "show what a tokenizer makes of texts"),
     "vocab": (vocab, "learn a WordPiece vocabulary from a corpus"),
 }

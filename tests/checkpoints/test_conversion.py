@@ -82,7 +82,7 @@ def test_google_there_and_back(source, tmp_path):
     assert same_config(source, target)
 
 
-@pytest.mark.parametrize("name", ["bert", "albert", "albert_groups", "electra", "bert_classifier"])
+@pytest.mark.parametrize("name", ["bert", "albert", "electra", "bert_classifier"])
 def test_google_to_hugging_face_and_back(name, tmp_path):
     source = FIXTURES / "google" / name
     kb.checkpoints.convert(str(source), str(tmp_path / "hf"))
@@ -189,6 +189,9 @@ def test_what_hugging_face_has_no_words_for(tmp_path):
     config = kb.EncoderConfig(**sizes, intermediate_size=8, num_layer_groups=1, type_vocab_size=0)
     with pytest.raises(kb.CheckpointError, match="No family of transformers computes"):
         kb.BertEncoder(config).save_pretrained(str(tmp_path / "out"))
+    # Theirs has the linear layer behind the embeddings always, Google's only between two widths.
+    with pytest.raises(kb.CheckpointError, match="'albert', .* no words for embedding_size=None"):
+        kb.checkpoints.convert(str(FIXTURES / "google" / "albert_groups"), str(tmp_path / "out"))
     distil = FIXTURES / "families" / "distilbert"
     encoder = kb.BertEncoder.from_pretrained(str(distil))
     model = kb.BertPretrainer(encoder, objectives=["replaced_tokens"])
