@@ -69,8 +69,11 @@ def entries(parts: list[tuple[Any, Table]], transposed: Callable[[Any, str], boo
     Args:
         parts: Models or layers, each with its table.
         transposed: Says of a variable and its tensor's name whether the tensor is the transpose.
+
+    Raises:
+        CheckpointError: If two parts have different weights for one tensor.
     """
-    found = []
+    found = {}
     for model, table in parts:
         for path, theirs in table.items():
             variable, names = find(model, path), names_of(theirs)
@@ -78,8 +81,12 @@ def entries(parts: list[tuple[Any, Table]], transposed: Callable[[Any, str], boo
             turned = transposed(variable, names[0])
             for i, name in enumerate(names):
                 read = functools.partial(_share, variable, i, len(names), turned)
-                found.append(Entry(name, shape[::-1] if turned else shape, read))
-    return found
+                entry = Entry(name, shape[::-1] if turned else shape, read)
+                # RoBERTa's multiple choice has the pooler for the head's dense layer.
+                if name in found and not np.array_equal(found[name].read(), entry.read()):
+                    raise CheckpointError(f"Two parts of the model have different weights {name}.")
+                found[name] = entry
+    return list(found.values())
 
 
 def _share(variable, number, count, transposed):
