@@ -21,7 +21,9 @@ from keras_bert.text.sentencepiece.model import (
 )
 from keras_bert.text.sentencepiece.tokenizer import (
     SentencePieceTokenizer,
+    with_camembert_ids,
     with_fairseq_ids,
+    without_camembert_ids,
     without_fairseq_ids,
 )
 
@@ -32,7 +34,16 @@ KIND = SentencePieceTokenizer
 
 _PLAIN_FILE, _FAIRSEQ_FILE = FILES = ("spiece.model", "sentencepiece.bpe.model")
 # Hugging Face's tokenizer classes, "Fast" left off -> the file of the model.
-_CLASSES = {"AlbertTokenizer": _PLAIN_FILE, "XLMRobertaTokenizer": _FAIRSEQ_FILE}
+_CLASSES = {
+    "AlbertTokenizer": _PLAIN_FILE,
+    "CamembertTokenizer": _FAIRSEQ_FILE,
+    "XLMRobertaTokenizer": _FAIRSEQ_FILE,
+}
+# The order of a trained model's pieces -> that of the ids, and back; by what the ids begin with.
+_ORDERS = {
+    "<s>": (with_fairseq_ids, without_fairseq_ids),
+    "<s>NOTUSED": (with_camembert_ids, without_camembert_ids),
+}
 # Say nothing: the class that reads whatever tokenizer.json says.
 _NEUTRAL_CLASSES = frozenset(["", "PreTrainedTokenizer", "TokenizersBackend", "AutoTokenizer"])
 
@@ -79,7 +90,8 @@ def load(folder: TokenizerFolder, **options: Any) -> SentencePieceTokenizer:
     specials.pop("unk_token", None)  # the model knows
     if folder.fast:
         model, steps = _full_model(folder, _model_of_fast(folder, specials)), _steps(folder)
-        fairseq = [piece.piece for piece in model.pieces[:3]] == ["<s>", "<pad>", "</s>"]
+        fairseq = _as_trained(model) is not None
+        fairseq |= [piece.piece for piece in model.pieces[:3]] == ["<s>", "<pad>", "</s>"]
         fairseq |= specials.get("cls_token") == "<s>"
     else:
         model, fairseq = _model_of_file(folder)
@@ -136,7 +148,7 @@ def contents(tokenizer: SentencePieceTokenizer) -> Contents:
 
 def _model_file(model) -> dict[str, bytes]:
     """The model as it was trained, by the name that its order of pieces goes by."""
-    trained = without_fairseq_ids(model)
+    trained = _as_trained(model)
     if trained:
         return {_FAIRSEQ_FILE: trained.SerializeToString(deterministic=True)}
     for piece in _digits_and_commas(model):
@@ -234,8 +246,11 @@ def _refusal(folder: TokenizerFolder, does: str, step: dict[str, Any]) -> ValueE
 # --- the model -----------------------------------------------------------------------------------
 
 
-def _model_of_file(folder: TokenizerFolder) -> tuple[Any, bool]:
-    """The model with pieces in the order of the ids, and whether these are fairseq's."""
+def _model_of_file(folder: TokenizerFolder, first: str | None = None) -> tuple[Any, bool]:
+    """The model with pieces in the order of the ids, and whether these are fairseq's.
+
+    `first` is the piece that has the id 0, if it is known.
+    """
     names = [_CLASSES[folder.class_name]] if folder.class_name in _CLASSES else _CLASSES.values()
     name = next(filter(folder.has, names), None)
     if name is None:
@@ -246,7 +261,9 @@ def _model_of_file(folder: TokenizerFolder) -> tuple[Any, bool]:
         )
     model = read_model(folder.path / name)
     if name == _FAIRSEQ_FILE:
-        return with_fairseq_ids(model), True
+        camembert = folder.class_name == "CamembertTokenizer"
+        in_order, _ = _ORDERS.get(first, _ORDERS["<s>NOTUSED" if camembert else "<s>"])
+        return in_order(model), True
     for piece in _digits_and_commas(model):
         piece.score -= _DIGIT_COMMA_PENALTY
     return model, False
@@ -279,8 +296,15 @@ def _model_of_fast(folder: TokenizerFolder, specials: dict[str, str]):
     model.trainer_spec.byte_fallback = bool(section.get("byte_fallback"))
     model.trainer_spec.unk_id = unk_id
     model.normalizer_spec.precompiled_charsmap = _charsmap(folder)
-    trained = without_fairseq_ids(model)
-    return with_fairseq_ids(trained) if trained else model
+    # As the same model read from a model file.
+    trained = _as_trained(model)
+    return _ORDERS[model.pieces[0].piece][0](trained) if trained else model
+
+
+def _as_trained(model):
+    """A model whose pieces are in fairseq's order of ids as it was trained; None for others."""
+    _, back = _ORDERS.get(model.pieces[0].piece, (None, lambda model: None))
+    return back(model)
 
 
 def _full_model(folder: TokenizerFolder, model):
@@ -291,7 +315,7 @@ def _full_model(folder: TokenizerFolder, model):
     if not any(map(folder.has, FILES)):
         return model
     try:
-        found, _ = _model_of_file(folder)
+        found, _ = _model_of_file(folder, first=model.pieces[0].piece)
     except (FileNotFoundError, ValueError):  # another class's file, or a broken one
         return model
     return found if _essence(found) == _essence(model) else model
