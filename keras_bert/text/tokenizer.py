@@ -17,9 +17,10 @@ from keras_bert.text.explanation import ExplainedPiece, Explanation
 from keras_bert.text.offsets import ENDS, UNITS, in_characters
 from keras_bert.text.vocabulary import check_vocabulary
 
-__all__ = ["Tokenizer"]
+__all__ = ["SPECIAL_TOKENS", "Tokenizer"]
 
-_SPECIAL_TOKENS = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
+#: Names of the arguments and attributes that name the special tokens.
+SPECIAL_TOKENS = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
 
 
 class Tokenizer:
@@ -46,7 +47,8 @@ class Tokenizer:
         model_max_length: most tokens, special ones included, that the model takes; None: unknown.
         special_tokens_in_text: "text" or "special".
         added_tokens: tokens that are searched in text before it is split (`AddedToken`s, dicts of
-            its arguments, or strings). Those that are not in `vocabulary` get the next ids.
+            its arguments, or strings). Those that are not in `vocabulary` get the next ids. Special
+            tokens need not be among them, unless they have other options than usual.
 
     Attributes:
         vocabulary: list of str, with the added tokens; a token's index is its id.
@@ -90,14 +92,18 @@ class Tokenizer:
             )
         self.special_tokens_in_text = special_tokens_in_text
         self.model_vocabulary = check_vocabulary(vocabulary)
-        self.added_tokens = as_added_tokens(added_tokens)
-        known = set(self.model_vocabulary)
+        self.unk_token, self.cls_token, self.sep_token = unk_token, cls_token, sep_token
+        self.pad_token, self.mask_token = pad_token, mask_token
+        known, implied = set(self.model_vocabulary), self.implied_tokens()
+        self.added_tokens = [
+            token
+            for token in as_added_tokens(added_tokens)
+            if token.content not in known or token not in implied
+        ]
         added = [token.content for token in self.added_tokens]
         self.vocabulary = [*self.model_vocabulary, *(t for t in added if t not in known)]
         self.vocabulary_size = len(self.vocabulary)
         self.model_max_length = model_max_length
-        self.unk_token, self.cls_token, self.sep_token = unk_token, cls_token, sep_token
-        self.pad_token, self.mask_token = pad_token, mask_token
         ids = {token: index for index, token in enumerate(self.vocabulary)}
         _check_special_tokens(ids, unk=unk_token, cls=cls_token, sep=sep_token, pad=pad_token)
         self.unk_id, self.cls_id = ids[unk_token], ids[cls_token]
@@ -144,6 +150,52 @@ class Tokenizer:
         from keras_bert.text.pretrained import load_tokenizer  # which knows every kind
 
         return load_tokenizer(folder, special_tokens_in_text)
+
+    def save_pretrained(
+        self,
+        folder: str | os.PathLike,
+        *,
+        model_max_length: int | None = None,
+        segment_types: bool | None = None,
+    ) -> None:
+        """Writes the tokenizer as Hugging Face's files; `from_pretrained` reads it back the same.
+
+        The files are `tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json`, and the
+        kind's classic ones: `vocab.txt`; `vocab.json` and `merges.txt`; `spiece.model` or
+        `sentencepiece.bpe.model`. `AutoTokenizer.from_pretrained(folder)` of `transformers` takes
+        `tokenizer.json` as it is, with any model's `config.json` beside it or with none. Another
+        tokenizer's files in the folder are replaced, when all is written.
+
+        What it gives differs from this tokenizer as follows:
+
+        * Special tokens in text are always these tokens there (`special_tokens_in_text`).
+        * WordPiece: Hugging Face's normaliser deletes private-use characters, knows no final sigma
+          of capitals, and has older tables of Unicode.
+        * SentencePiece: see `keras_bert.text.sentencepiece.tokenizer`.
+        * BPE: with `normalization="NFC"`, the order of two rare accents on one character.
+
+        How a tokenizer runs is not written: `guards`, `backend`, `special_tokens_in_text`. Added
+        tokens come back in the order of their ids.
+
+        Args:
+            folder: where to; made if there is none.
+            model_max_length: most tokens that the model takes; None: this tokenizer's.
+            segment_types: whether the model tells segments apart by type ids; if not, as
+                DistilBERT, it is given none. None: as this tokenizer.
+
+        Raises:
+            OSError: the files cannot be written; those in the folder are as they were.
+            TypeError: the tokenizer is none of the three kinds.
+            ValueError: `tokenizer.json` has no way to say what this tokenizer does.
+
+        Example:
+            >>> tokenizer = WordPieceTokenizer("uncased_L-12_H-768_A-12/vocab.txt")
+            >>> tokenizer.save_pretrained("my-model", model_max_length=512)
+            >>> transformers.AutoTokenizer.from_pretrained("my-model")("Where is my card?")
+        """
+        from keras_bert.text.pretrained import save_tokenizer  # which knows every kind
+
+        save_tokenizer(self, folder, model_max_length, segment_types)
 
     def tokenize(self, strings: Any) -> tf.RaggedTensor | tf.Tensor:
         """Gives the ids of the pieces of each string, without special tokens.
@@ -265,11 +317,22 @@ class Tokenizer:
             previous_end = end_byte
         return Explanation(text, tuple(pieces))
 
+    def implied_tokens(self) -> list[AddedToken]:
+        """How special tokens are looked for where `added_tokens` do not say."""
+        return [
+            AddedToken(
+                getattr(self, name),
+                lstrip=name == "mask_token" and self.mask_token_strips,
+                special=True,
+            )
+            for name in SPECIAL_TOKENS
+        ]
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values; the vocabulary as one string of lines."""
         return {
             "vocabulary": "\n".join(self.model_vocabulary),
-            **{name: getattr(self, name) for name in _SPECIAL_TOKENS},
+            **{name: getattr(self, name) for name in SPECIAL_TOKENS},
             "model_max_length": self.model_max_length,
             "special_tokens_in_text": self.special_tokens_in_text,
             "added_tokens": [dataclasses.asdict(token) for token in self.added_tokens],
@@ -355,7 +418,7 @@ class Tokenizer:
     @property
     def _names(self) -> frozenset[str]:
         """Tokens that are names and spell no text: the special and the added ones."""
-        special = (getattr(self, name) for name in _SPECIAL_TOKENS)
+        special = (getattr(self, name) for name in SPECIAL_TOKENS)
         return frozenset([*special, *(added.content for added in self.added_tokens)])
 
     def _special_ids(self) -> frozenset[int]:
@@ -379,9 +442,7 @@ class Tokenizer:
     def _search(self) -> TokenSearch | None:
         """The search for what is found in text before it is split; None: nothing is."""
         wanted = {token.content: token for token in self.added_tokens}
-        for name in _SPECIAL_TOKENS:
-            strips = name == "mask_token" and self.mask_token_strips
-            token = AddedToken(getattr(self, name), lstrip=strips, special=True)
+        for token in self.implied_tokens():
             wanted.setdefault(token.content, token)
         if self.special_tokens_in_text == "text":
             wanted = {content: token for content, token in wanted.items() if not token.special}

@@ -126,6 +126,11 @@ class BytePairTokenizer(Tokenizer):
         self.segment_types = bool(segment_types)
         self._model = _model("\n".join(self.vocabulary), self._merges)
 
+    @property
+    def merges(self) -> list[str]:
+        """The merges in their order, `"Ġ t"` each."""
+        return self._merges.split("\n") if self._merges else []
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values; vocabulary and merges as strings of lines."""
         return {

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from keras_bert.text.byte_pair.model import absent_bytes, read_merges
 from keras_bert.text.byte_pair.tokenizer import BytePairTokenizer, read_token_ids
-from keras_bert.text.pretrained.folder import TokenizerFolder
+from keras_bert.text.pretrained.folder import Contents, TokenizerFolder, ids_of
 
-__all__ = ["load", "recognises"]
+__all__ = ["FILES", "KIND", "contents", "load", "recognises"]
 
-# Options of the model in tokenizer.json, and the values that change nothing here.
+#: What is read and written here.
+KIND = BytePairTokenizer
+_VOCABULARY, _MERGES = FILES = ("vocab.json", "merges.txt")
+# Options of the model in tokenizer.json, and the values that change nothing here: what is written,
+# what else is read.
 _MODEL_OPTIONS = {
     "dropout": (None, 0, 0.0),
-    "continuing_subword_prefix": (None, ""),
-    "end_of_word_suffix": (None, ""),
-    "byte_fallback": (None, False),
-    "ignore_merges": (None, False),
+    "continuing_subword_prefix": ("", None),
+    "end_of_word_suffix": ("", None),
+    "byte_fallback": (False, None),
+    "ignore_merges": (False, None),
 }
-# What the steps of a sequence are called.
-_PARTS = ("normalizers", "pretokenizers", "processors")
 # Classes with one separator between segments, where no tokenizer.json says it.
 _ONE_SEPARATOR = frozenset(["DebertaTokenizer"])
 
@@ -29,7 +32,7 @@ def recognises(folder: TokenizerFolder) -> bool:
     if folder.fast:
         # Old files do not name the model's type.
         return folder.model_type == "BPE" or "merges" in folder.section("model")
-    return folder.has("vocab.json") and folder.has("merges.txt")
+    return all(map(folder.has, FILES))
 
 
 def load(folder: TokenizerFolder, **options: Any) -> BytePairTokenizer:
@@ -43,11 +46,12 @@ def load(folder: TokenizerFolder, **options: Any) -> BytePairTokenizer:
         ValueError: a file cannot be read as what it should be, or asks for what is not supported.
     """
     ids, merges = _model(folder)
-    steps = _steps(folder.section("pre_tokenizer"))
+    steps = folder.steps("pre_tokenizer")
     _check_pre_tokenizer(folder, steps)
-    separators, trim_offsets = _post_processor(folder)
+    one_separator = folder.class_name in _ONE_SEPARATOR
+    separators, _ = folder.layout_of_pairs() or (1 if one_separator else 2, one_separator)
     config = folder.config
-    vocabulary = _with_added_tokens(folder, ids)
+    vocabulary = _in_order(folder, ids)
     return BytePairTokenizer(
         vocabulary,
         merges,
@@ -55,16 +59,54 @@ def load(folder: TokenizerFolder, **options: Any) -> BytePairTokenizer:
         add_prefix_space=bool(
             config.get("add_prefix_space", bool(steps) and steps[0].get("add_prefix_space", False))
         ),
-        trim_offsets=trim_offsets,
+        trim_offsets=_trims_offsets(folder),
         normalization=_normalization(folder),
         model_max_length=folder.model_max_length,
         separators_between=separators,
-        segment_types="token_type_ids" in config.get("model_input_names", ())
-        or folder.class_name in _ONE_SEPARATOR,
+        segment_types="token_type_ids" in config.get("model_input_names", ()) or one_separator,
         added_tokens=folder.added_tokens(vocabulary),
         **folder.special_tokens(),
         **options,
     )
+
+
+def contents(tokenizer: BytePairTokenizer) -> Contents:
+    """What the tokenizer's files hold.
+
+    Raises:
+        ValueError: bytes are unknown, and the unknown token is only an added one.
+    """
+    ids = ids_of(tokenizer.model_vocabulary)
+    absent = absent_bytes(ids)
+    if absent and tokenizer.unk_token not in ids:
+        raise ValueError(
+            f"unk_token={tokenizer.unk_token!r} is only an added token, and {len(absent)} bytes "
+            "are unknown. Hugging Face's tokenizers need it in the vocabulary."
+        )
+    spaces = {"add_prefix_space": tokenizer.add_prefix_space}
+    trims = {"trim_offsets": tokenizer.trim_offsets}
+    byte_level = {"type": "ByteLevel", **spaces, **trims, "use_regex": True}
+    sections = {
+        "normalizer": {"type": tokenizer.normalization} if tokenizer.normalization else None,
+        "pre_tokenizer": byte_level,
+        # Alone it only trims spans; rows are laid out by what follows it.
+        "post_processor": byte_level,
+        "decoder": byte_level,
+        "model": {
+            "type": "BPE",
+            **{name: values[0] for name, values in _MODEL_OPTIONS.items()},
+            "unk_token": tokenizer.unk_token if absent else None,
+            "fuse_unk": False,
+            "vocab": ids,
+            "merges": tokenizer.merges,
+        },
+    }
+    names = {"bos_token": tokenizer.cls_token, "eos_token": tokenizer.sep_token}
+    files = {
+        _VOCABULARY: json.dumps(ids, ensure_ascii=False).encode("utf-8"),
+        _MERGES: "\n".join(["#version: 0.2", *tokenizer.merges, ""]).encode("utf-8"),
+    }
+    return Contents(sections, {**spaces, **trims, **names}, files)
 
 
 def _model(folder: TokenizerFolder) -> tuple[dict[str, int], list]:
@@ -77,13 +119,13 @@ def _model(folder: TokenizerFolder) -> tuple[dict[str, int], list]:
                 "dict of tokens and a list of merges."
             )
     else:
-        ids = read_token_ids(folder.path / "vocab.json")
-        merges = read_merges(folder.path / "merges.txt")
+        ids = read_token_ids(folder.path / _VOCABULARY)
+        merges = read_merges(folder.path / _MERGES)
     for option, harmless in _MODEL_OPTIONS.items():
         if model.get(option) not in harmless:
             raise ValueError(
                 f"The byte-pair model in {path!r}/tokenizer.json has {option}={model[option]!r}, "
-                f"which is not supported. Expected {harmless[-1]!r}."
+                f"which is not supported. Expected {harmless[0]!r}."
             )
     absent = absent_bytes(ids)
     if absent and (model.get("unk_token") is None or model.get("fuse_unk")):
@@ -95,8 +137,8 @@ def _model(folder: TokenizerFolder) -> tuple[dict[str, int], list]:
     return ids, merges
 
 
-def _with_added_tokens(folder: TokenizerFolder, ids: dict[str, int]) -> list[str]:
-    """The tokens in the order of their ids, those that were added behind the vocabulary too."""
+def _in_order(folder: TokenizerFolder, ids: dict[str, int]) -> list[str]:
+    """The model's tokens in the order of their ids, with added ones where these are between."""
     tokens = {index: entry["content"] for index, entry in folder.added_entries().items()}
     tokens |= {index: token for token, index in ids.items()}
     if sorted(tokens) != list(range(len(tokens))):
@@ -105,7 +147,7 @@ def _with_added_tokens(folder: TokenizerFolder, ids: dict[str, int]) -> list[str
             f"No token in {str(folder.path)!r} has the id {missing}, although ids go up to "
             f"{max(tokens)}. Expected ids from 0 on without gaps."
         )
-    return [tokens[index] for index in range(len(tokens))]
+    return [tokens[index] for index in range(max(ids.values()) + 1)]
 
 
 def _check_pre_tokenizer(folder: TokenizerFolder, steps: list[dict[str, Any]]) -> None:
@@ -123,7 +165,7 @@ def _check_pre_tokenizer(folder: TokenizerFolder, steps: list[dict[str, Any]]) -
 
 
 def _normalization(folder: TokenizerFolder) -> str | None:
-    names = [step.get("type") for step in _steps(folder.section("normalizer"))]
+    names = [step.get("type") for step in folder.steps("normalizer")]
     if names not in ([], ["NFC"]):
         raise ValueError(
             f"tokenizer.json in {str(folder.path)!r} normalises text by {names}. Supported are "
@@ -132,24 +174,9 @@ def _normalization(folder: TokenizerFolder) -> str | None:
     return "NFC" if names else None
 
 
-def _post_processor(folder: TokenizerFolder) -> tuple[int, bool]:
-    """Separators between two segments, and whether spans leave out the space before a word."""
-    separators, trim_offsets = 1 if folder.class_name in _ONE_SEPARATOR else 2, True
-    for step in _steps(folder.section("post_processor")):
-        trim_offsets = bool(step.get("trim_offsets", trim_offsets))
-        if step.get("type") == "RobertaProcessing":
-            separators = 2
-        elif step.get("type") == "TemplateProcessing":
-            parts = [next(iter(part)) for part in step.get("pair", [])]
-            if parts.count("Sequence") == 2:
-                first = parts.index("Sequence")
-                separators = parts.index("Sequence", first + 1) - first - 1
-    return separators, trim_offsets
-
-
-def _steps(section: dict[str, Any]) -> list[dict[str, Any]]:
-    """The steps of a section of tokenizer.json, which may be a sequence of them."""
-    if section.get("type") != "Sequence":
-        return [section] if section else []
-    parts = next((section[name] for name in _PARTS if name in section), [])
-    return [inner for step in parts for inner in _steps(step)]
+def _trims_offsets(folder: TokenizerFolder) -> bool:
+    """Whether spans leave out the space before a word; only a post-processor sees to that."""
+    steps = folder.steps("post_processor")
+    said = [step["trim_offsets"] for step in steps if "trim_offsets" in step]
+    # RoBERTa's does if it does not say; so does the class that puts one where there is none.
+    return bool(said[-1]) if said else not steps or steps[0].get("type") == "RobertaProcessing"

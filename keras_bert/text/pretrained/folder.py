@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Sequence
@@ -9,12 +10,32 @@ from pathlib import Path
 from typing import Any
 
 from keras_bert.text.added_tokens import AddedToken
+from keras_bert.text.tokenizer import SPECIAL_TOKENS
 
-__all__ = ["TokenizerFolder", "read_json"]
+__all__ = ["NO_LIMIT", "Contents", "TokenizerFolder", "ids_of", "read_json"]
 
-_SPECIAL_TOKENS = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
-# Hugging Face writes int(1e30) where there is no limit.
-_NO_LIMIT = 1_000_000
+#: What Hugging Face writes as `model_max_length` where there is no limit.
+NO_LIMIT = int(1e30)
+# Whatever is above this is none.
+_LARGEST_LIMIT = 1_000_000
+# What the steps of a sequence are called in each section of tokenizer.json.
+_PARTS = ("normalizers", "pretokenizers", "processors")
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What a kind of tokenizer writes of its own.
+
+    Attributes:
+        sections: objects of `tokenizer.json`: "normalizer", "pre_tokenizer", "decoder", "model",
+            and "post_processor" where it is more than the layout of rows.
+        options: entries of `tokenizer_config.json`.
+        files: the kind's classic files, name -> content.
+    """
+
+    sections: dict[str, Any]
+    options: dict[str, Any]
+    files: dict[str, bytes]
 
 
 class TokenizerFolder:
@@ -57,7 +78,9 @@ class TokenizerFolder:
     def model_max_length(self) -> int | None:
         """Most tokens that the model takes; None where there is no limit."""
         length = self.config.get("model_max_length")
-        return int(length) if isinstance(length, int | float) and 0 < length < _NO_LIMIT else None
+        return (
+            int(length) if isinstance(length, int | float) and 0 < length < _LARGEST_LIMIT else None
+        )
 
     def has(self, name: str) -> bool:
         """Whether the folder holds a file of this name."""
@@ -68,11 +91,33 @@ class TokenizerFolder:
         section = self.fast.get(name)
         return section if isinstance(section, dict) else {}
 
+    def steps(self, name: str) -> list[dict[str, Any]]:
+        """The steps of a section of `tokenizer.json`, which may be a sequence of them."""
+        return _steps_of(self.section(name))
+
+    def layout_of_pairs(self) -> tuple[int, bool] | None:
+        """How `tokenizer.json` lays out two segments; None where it does not say.
+
+        Returns:
+            The number of separators between them, and whether type ids tell them apart.
+        """
+        layout = None
+        for step in self.steps("post_processor"):
+            if step.get("type") == "RobertaProcessing":
+                layout = 2, False
+            elif step.get("type") == "TemplateProcessing":
+                parts = [next(iter(part.items())) for part in step.get("pair", [])]
+                places = [place for place, (kind, _) in enumerate(parts) if kind == "Sequence"]
+                if len(places) == 2:
+                    first, second = places
+                    layout = second - first - 1, parts[second][1].get("type_id", 0) != 0
+        return layout
+
     def special_tokens(self) -> dict[str, str]:
         """Names of the special tokens that the folder names: {"cls_token": "[CLS]", ...}."""
         specials = {**read_json(self.path / "special_tokens_map.json"), **self.config}
         names = {"unk_token": self.section("model").get("unk_token")}
-        for key in _SPECIAL_TOKENS:
+        for key in SPECIAL_TOKENS:
             name = specials.get(key)
             # A name may be {"content": name}.
             names[key] = name["content"] if isinstance(name, dict) else name or names.get(key)
@@ -122,7 +167,7 @@ class TokenizerFolder:
         """The special tokens that are named somewhere, with the options that stand there."""
         named = {}
         for source in (read_json(self.path / "special_tokens_map.json"), self.config):
-            entries = [source.get(key) for key in (*_SPECIAL_TOKENS, "bos_token", "eos_token")]
+            entries = [source.get(key) for key in (*SPECIAL_TOKENS, "bos_token", "eos_token")]
             for key in ("additional_special_tokens", "extra_special_tokens"):
                 more = source.get(key) or []
                 entries += more.values() if isinstance(more, dict) else more
@@ -130,6 +175,29 @@ class TokenizerFolder:
                 entry = entry if isinstance(entry, dict) else {"content": entry}
                 named[entry["content"]] = {**entry, "special": True}
         return named
+
+
+def _steps_of(section: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps of a part of `tokenizer.json`, which may be a sequence of sequences of them."""
+    if section.get("type") != "Sequence":
+        return [section] if section else []
+    parts = next((section[name] for name in _PARTS if name in section), [])
+    return [inner for step in parts for inner in _steps_of(step)]
+
+
+def ids_of(vocabulary: Sequence[str]) -> dict[str, int]:
+    """Tokens and their ids, as many as the vocabulary has.
+
+    Of a token that stands twice the last index is the id, and a name that no text gives stands in
+    for the others, so that there is no gap, which Hugging Face's tokenizers would close.
+    """
+    last = {token: index for index, token in enumerate(vocabulary)}
+    ids = {}
+    for index, token in enumerate(vocabulary):
+        while token in ids or last.get(token, index) != index:
+            token = f"[{token} {index}]"
+        ids[token] = index
+    return ids
 
 
 def _added_token(entry: dict[str, Any]) -> AddedToken:

@@ -10,7 +10,7 @@ import base64
 import binascii
 from typing import Any
 
-from keras_bert.text.pretrained.folder import TokenizerFolder
+from keras_bert.text.pretrained.folder import Contents, TokenizerFolder
 from keras_bert.text.sentencepiece.model import (
     CONTROL,
     NORMAL,
@@ -19,14 +19,30 @@ from keras_bert.text.sentencepiece.model import (
     model_proto,
     read_model,
 )
-from keras_bert.text.sentencepiece.tokenizer import SentencePieceTokenizer, with_fairseq_ids
+from keras_bert.text.sentencepiece.tokenizer import (
+    SentencePieceTokenizer,
+    with_camembert_ids,
+    with_fairseq_ids,
+    without_camembert_ids,
+    without_fairseq_ids,
+)
 
-__all__ = ["load", "recognises"]
+__all__ = ["FILES", "KIND", "contents", "load", "recognises"]
 
+#: What is read and written here.
+KIND = SentencePieceTokenizer
+
+_PLAIN_FILE, _FAIRSEQ_FILE = FILES = ("spiece.model", "sentencepiece.bpe.model")
 # Hugging Face's tokenizer classes, "Fast" left off -> the file of the model.
 _CLASSES = {
-    "AlbertTokenizer": "spiece.model",
-    "XLMRobertaTokenizer": "sentencepiece.bpe.model",
+    "AlbertTokenizer": _PLAIN_FILE,
+    "CamembertTokenizer": _FAIRSEQ_FILE,
+    "XLMRobertaTokenizer": _FAIRSEQ_FILE,
+}
+# The order of a trained model's pieces -> that of the ids, and back; by what the ids begin with.
+_ORDERS = {
+    "<s>": (with_fairseq_ids, without_fairseq_ids),
+    "<s>NOTUSED": (with_camembert_ids, without_camembert_ids),
 }
 # Say nothing: the class that reads whatever tokenizer.json says.
 _NEUTRAL_CLASSES = frozenset(["", "PreTrainedTokenizer", "TokenizersBackend", "AutoTokenizer"])
@@ -34,6 +50,17 @@ _NEUTRAL_CLASSES = frozenset(["", "PreTrainedTokenizer", "TokenizersBackend", "A
 _SPACE = "\u2581"
 # ALBERT's tokenizer cuts "9," off behind the digit; a piece at this price is never chosen.
 _DIGIT_COMMA_PENALTY = 100.0
+# How text is cut into words: ALBERT's way and XLM-RoBERTa's.
+_METASPACE = {
+    "type": "Metaspace",
+    "replacement": _SPACE,
+    "prepend_scheme": "always",
+    "split": True,
+}
+# ALBERT's steps before the model's own map, by name, as tokenizer.json has them.
+_QUOTES = [
+    {"type": "Replace", "pattern": {"String": quotes}, "content": '"'} for quotes in ("``", "''")
+]
 
 
 def recognises(folder: TokenizerFolder) -> bool:
@@ -62,8 +89,9 @@ def load(folder: TokenizerFolder, **options: Any) -> SentencePieceTokenizer:
     specials = folder.special_tokens()
     specials.pop("unk_token", None)  # the model knows
     if folder.fast:
-        model, steps = _model_of_fast(folder, specials), _steps(folder)
-        fairseq = [piece.piece for piece in model.pieces[:3]] == ["<s>", "<pad>", "</s>"]
+        model, steps = _full_model(folder, _model_of_fast(folder, specials)), _steps(folder)
+        fairseq = _as_trained(model) is not None
+        fairseq |= [piece.piece for piece in model.pieces[:3]] == ["<s>", "<pad>", "</s>"]
         fairseq |= specials.get("cls_token") == "<s>"
     else:
         model, fairseq = _model_of_file(folder)
@@ -72,16 +100,61 @@ def load(folder: TokenizerFolder, **options: Any) -> SentencePieceTokenizer:
         steps = _ALBERT_STEPS if folder.class_name == "AlbertTokenizer" else frozenset()
     names = ("<s>", "</s>", "<mask>") if fairseq else ("[CLS]", "[SEP]", "[MASK]")
     defaults = dict(zip(("cls_token", "sep_token", "mask_token"), names, strict=True))
+    separators, segment_types = folder.layout_of_pairs() or (1 + fairseq, not fairseq)
     return SentencePieceTokenizer(
         model,
         **_preparation(folder, steps),
         **{**defaults, **specials},
-        separators_between=2 if fairseq else 1,
-        segment_types=not fairseq,
+        separators_between=separators,
+        segment_types=segment_types,
         model_max_length=folder.model_max_length,
         added_tokens=folder.added_tokens([piece.piece for piece in model.pieces]),
         **options,
     )
+
+
+def contents(tokenizer: SentencePieceTokenizer) -> Contents:
+    """What the tokenizer's files hold.
+
+    Raises:
+        ValueError: the model keeps runs of blanks.
+    """
+    model = tokenizer.own_model()
+    if not model.normalizer_spec.remove_extra_whitespaces:
+        raise ValueError(
+            "The SentencePiece model keeps runs of blanks (remove_extra_whitespaces is false). "
+            "Hugging Face's tokenizers can only be told to make one of them, as ALBERT's and "
+            "XLM-RoBERTa's models do."
+        )
+    steps = _written_steps(tokenizer, model.normalizer_spec.precompiled_charsmap)
+    splits = [{"type": "WhitespaceSplit"}, _METASPACE]
+    sections = {
+        "normalizer": {"type": "Sequence", "normalizers": steps} if steps else None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": splits},
+        "decoder": _METASPACE,
+        "model": {
+            "type": "Unigram",
+            "unk_id": tokenizer.unk_id,
+            "vocab": [[piece.piece, piece.score] for piece in model.pieces],
+            "byte_fallback": False,
+        },
+    }
+    options = {"bos_token": tokenizer.cls_token, "eos_token": tokenizer.sep_token}
+    if tokenizer.straight_quotes or tokenizer.strip_accents or tokenizer.lower_case:
+        options["do_lower_case"] = tokenizer.lower_case
+        options["keep_accents"] = not tokenizer.strip_accents
+    return Contents(sections, options, _model_file(model))
+
+
+def _model_file(model) -> dict[str, bytes]:
+    """The model as it was trained, by the name that its order of pieces goes by."""
+    trained = _as_trained(model)
+    if trained:
+        return {_FAIRSEQ_FILE: trained.SerializeToString(deterministic=True)}
+    for piece in _digits_and_commas(model):
+        if piece.score < -_DIGIT_COMMA_PENALTY:
+            piece.score += _DIGIT_COMMA_PENALTY
+    return {_PLAIN_FILE: model.SerializeToString(deterministic=True)}
 
 
 # --- what is done to the text --------------------------------------------------------------------
@@ -105,17 +178,29 @@ def _preparation(folder: TokenizerFolder, steps: frozenset[str] | set[str]) -> d
     }
 
 
+def _written_steps(tokenizer: SentencePieceTokenizer, charsmap: bytes) -> list[dict[str, Any]]:
+    steps = list(_QUOTES) if tokenizer.straight_quotes else []
+    if tokenizer.strip_accents:
+        steps += [{"type": "NFKD"}, {"type": "StripAccents"}]
+    if tokenizer.lower_case:
+        steps.append({"type": "Lowercase"})
+    if charsmap:
+        encoded = base64.b64encode(charsmap).decode("ascii")
+        steps.append({"type": "Precompiled", "precompiled_charsmap": encoded})
+    return steps
+
+
 def _steps(folder: TokenizerFolder) -> set[str]:
     """Names of the steps of tokenizer.json before the model's own map; others are refused."""
     names = set()
-    normalizers = _sequence(folder.section("normalizer"), "normalizers")
+    normalizers = folder.steps("normalizer")
     for step in normalizers:
         names.add(_step(step))
     if None in names:
         odd = next(step for step in normalizers if _step(step) is None)
         raise _refusal(folder, "normalises text", odd)
     words = False
-    for step in _sequence(folder.section("pre_tokenizer"), "pretokenizers"):
+    for step in folder.steps("pre_tokenizer"):
         if step.get("type") == "WhitespaceSplit":
             words = True
         elif step.get("type") != "Metaspace" or not _usual_metaspace(step, words):
@@ -136,7 +221,7 @@ def _step(step: dict[str, Any]) -> str | None:
         return "ends"
     if kind == "Replace":
         pattern, content = step.get("pattern"), step.get("content")
-        if pattern in ({"String": "``"}, {"String": "''"}) and content == '"':
+        if step in _QUOTES:
             return "quotes"
         if pattern == {"Regex": " {2,}"} and content in (" ", _SPACE):
             return "blanks"
@@ -150,12 +235,6 @@ def _usual_metaspace(step: dict[str, Any], words: bool) -> bool:
     return usual and step.get("replacement", _SPACE) == _SPACE and step.get("split", True)
 
 
-def _sequence(section: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    if section.get("type") == "Sequence":
-        return section.get(name, [])
-    return [section] if section else []
-
-
 def _refusal(folder: TokenizerFolder, does: str, step: dict[str, Any]) -> ValueError:
     shown = {key: str(value)[:40] for key, value in step.items()}
     return ValueError(
@@ -167,8 +246,11 @@ def _refusal(folder: TokenizerFolder, does: str, step: dict[str, Any]) -> ValueE
 # --- the model -----------------------------------------------------------------------------------
 
 
-def _model_of_file(folder: TokenizerFolder) -> tuple[Any, bool]:
-    """The model with pieces in the order of the ids, and whether these are fairseq's."""
+def _model_of_file(folder: TokenizerFolder, first: str | None = None) -> tuple[Any, bool]:
+    """The model with pieces in the order of the ids, and whether these are fairseq's.
+
+    `first` is the piece that has the id 0, if it is known.
+    """
     names = [_CLASSES[folder.class_name]] if folder.class_name in _CLASSES else _CLASSES.values()
     name = next(filter(folder.has, names), None)
     if name is None:
@@ -178,12 +260,17 @@ def _model_of_file(folder: TokenizerFolder) -> tuple[Any, bool]:
             f"{found}."
         )
     model = read_model(folder.path / name)
-    if name == "sentencepiece.bpe.model":
-        return with_fairseq_ids(model), True
-    for piece in model.pieces:
-        if piece.piece[-1:] == "," and piece.piece[-2:-1].isdigit():
-            piece.score -= _DIGIT_COMMA_PENALTY
+    if name == _FAIRSEQ_FILE:
+        camembert = folder.class_name == "CamembertTokenizer"
+        in_order, _ = _ORDERS.get(first, _ORDERS["<s>NOTUSED" if camembert else "<s>"])
+        return in_order(model), True
+    for piece in _digits_and_commas(model):
+        piece.score -= _DIGIT_COMMA_PENALTY
     return model, False
+
+
+def _digits_and_commas(model) -> list[Any]:
+    return [p for p in model.pieces if p.piece[-1:] == "," and p.piece[-2:-1].isdigit()]
 
 
 def _model_of_fast(folder: TokenizerFolder, specials: dict[str, str]):
@@ -209,11 +296,40 @@ def _model_of_fast(folder: TokenizerFolder, specials: dict[str, str]):
     model.trainer_spec.byte_fallback = bool(section.get("byte_fallback"))
     model.trainer_spec.unk_id = unk_id
     model.normalizer_spec.precompiled_charsmap = _charsmap(folder)
-    return model
+    # As the same model read from a model file.
+    trained = _as_trained(model)
+    return _ORDERS[model.pieces[0].piece][0](trained) if trained else model
+
+
+def _as_trained(model):
+    """A model whose pieces are in fairseq's order of ids as it was trained; None for others."""
+    _, back = _ORDERS.get(model.pieces[0].piece, (None, lambda model: None))
+    return back(model)
+
+
+def _full_model(folder: TokenizerFolder, model):
+    """The model in the folder's model file if that is the one in tokenizer.json, else the latter.
+
+    The file knows more: which pieces text never gives, and which it always gives.
+    """
+    if not any(map(folder.has, FILES)):
+        return model
+    try:
+        found, _ = _model_of_file(folder, first=model.pieces[0].piece)
+    except (FileNotFoundError, ValueError):  # another class's file, or a broken one
+        return model
+    return found if _essence(found) == _essence(model) else model
+
+
+def _essence(model) -> tuple[Any, ...]:
+    pieces = [(piece.piece, piece.score) for piece in model.pieces]
+    unknown = [index for index, piece in enumerate(model.pieces) if piece.type == UNKNOWN]
+    rules = model.normalizer_spec
+    return pieces, unknown, rules.precompiled_charsmap, rules.remove_extra_whitespaces
 
 
 def _charsmap(folder: TokenizerFolder) -> bytes:
-    for step in _sequence(folder.section("normalizer"), "normalizers"):
+    for step in folder.steps("normalizer"):
         if step.get("type") == "Precompiled":
             try:
                 return base64.b64decode(step["precompiled_charsmap"] or "", validate=True)

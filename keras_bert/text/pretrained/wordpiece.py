@@ -5,12 +5,25 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from keras_bert.text.pretrained.folder import TokenizerFolder, read_json
+from keras_bert.text.pretrained.folder import Contents, TokenizerFolder, ids_of, read_json
 from keras_bert.text.vocabulary import looks_cased, read_vocabulary
 from keras_bert.text.wordpiece import WordPieceTokenizer
+from keras_bert.text.wordpiece.in_python import MAX_WORD_CHARACTERS
 
-__all__ = ["load", "recognises"]
+__all__ = ["FILES", "KIND", "contents", "load", "recognises"]
 
+#: What is read and written here.
+KIND = WordPieceTokenizer
+(_VOCABULARY,) = FILES = ("vocab.txt",)
+# Steps of tokenizer.json, and the mark of pieces inside a word.
+_NORMALIZER, _PRE_TOKENIZER = "BertNormalizer", "BertPreTokenizer"
+_CONTINUES = "##"
+# Argument of ours -> its names in tokenizer_config.json and in tokenizer.json's normaliser.
+_OPTIONS = {
+    "lower_case": ("do_lower_case", "lowercase"),
+    "strip_accents": ("strip_accents", "strip_accents"),
+    "tokenize_chinese_chars": ("tokenize_chinese_chars", "handle_chinese_chars"),
+}
 # Hugging Face's tokenizer classes that are BERT's WordPiece, "Fast" left off. Others with a
 # vocab.txt split words differently first (Japanese, Vietnamese, tweets).
 _CLASSES = frozenset(
@@ -45,15 +58,43 @@ def load(folder: TokenizerFolder, **options: Any) -> WordPieceTokenizer:
     return WordPieceTokenizer(
         vocabulary,
         lower_case=_lower_case(folder, vocabulary),
-        strip_accents=_option("strip_accents", "strip_accents", folder, None),
-        tokenize_chinese_chars=_option(
-            "tokenize_chinese_chars", "handle_chinese_chars", folder, True
-        ),
+        strip_accents=_option("strip_accents", folder, None),
+        tokenize_chinese_chars=_option("tokenize_chinese_chars", folder, True),
         model_max_length=folder.model_max_length,
         added_tokens=folder.added_tokens(vocabulary),
         **folder.special_tokens(),
         **options,
     )
+
+
+def contents(tokenizer: WordPieceTokenizer) -> Contents:
+    """What the tokenizer's files hold."""
+    values = {argument: getattr(tokenizer, argument) for argument in _OPTIONS}
+    sections = {
+        "normalizer": {
+            "type": _NORMALIZER,
+            "clean_text": True,
+            **{fast_name: values[argument] for argument, (_, fast_name) in _OPTIONS.items()},
+        },
+        "pre_tokenizer": {"type": _PRE_TOKENIZER},
+        "decoder": {"type": "WordPiece", "prefix": _CONTINUES, "cleanup": True},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": tokenizer.unk_token,
+            "continuing_subword_prefix": _CONTINUES,
+            "max_input_chars_per_word": MAX_WORD_CHARACTERS,
+            "vocab": ids_of(tokenizer.model_vocabulary),
+        },
+    }
+    options = {name: values[argument] for argument, (name, _) in _OPTIONS.items()}
+    return Contents(sections, options, _vocabulary_file(tokenizer.model_vocabulary))
+
+
+def _vocabulary_file(tokens: list[str]) -> dict[str, bytes]:
+    """`vocab.txt`, or nothing where a token does not fit on a line of one: blanks at its ends."""
+    if any(token != token.strip() or "\r" in token for token in tokens):
+        return {}
+    return {_VOCABULARY: "\n".join([*tokens, ""]).encode("utf-8")}
 
 
 def _check_kind(folder: TokenizerFolder) -> None:
@@ -64,10 +105,10 @@ def _check_kind(folder: TokenizerFolder) -> None:
             "WordPiece, byte-level BPE and SentencePiece unigram."
         )
     steps = folder.section("normalizer").get("type"), folder.section("pre_tokenizer").get("type")
-    if kind and steps != ("BertNormalizer", "BertPreTokenizer"):
+    if kind and steps != (_NORMALIZER, _PRE_TOKENIZER):
         raise ValueError(
             f"tokenizer.json in {path!r} prepares text with {steps[0]} and {steps[1]}. "
-            "Expected BERT's own, BertNormalizer and BertPreTokenizer."
+            f"Expected BERT's own, {_NORMALIZER} and {_PRE_TOKENIZER}."
         )
     name = folder.class_name
     if name and name not in _CLASSES | _NEUTRAL_CLASSES:
@@ -79,8 +120,8 @@ def _check_kind(folder: TokenizerFolder) -> None:
 
 
 def _vocabulary(folder: TokenizerFolder) -> list[str]:
-    if folder.has("vocab.txt"):
-        tokens = read_vocabulary(folder.path / "vocab.txt")
+    if folder.has(_VOCABULARY):
+        tokens = read_vocabulary(folder.path / _VOCABULARY)
     elif folder.fast:
         tokens = _vocabulary_of_model(folder)
     else:
@@ -103,10 +144,10 @@ def _vocabulary_of_model(folder: TokenizerFolder) -> list[str]:
         raise ValueError(
             f"tokenizer.json in {path!r} has no model.vocab. Expected a dict of tokens."
         )
-    if model.get("continuing_subword_prefix", "##") != "##":
+    if model.get("continuing_subword_prefix", _CONTINUES) != _CONTINUES:
         raise ValueError(
             f"tokenizer.json in {path!r} marks continuations with "
-            f"{model['continuing_subword_prefix']!r}. Expected '##'."
+            f"{model['continuing_subword_prefix']!r}. Expected {_CONTINUES!r}."
         )
     if sorted(ids.values()) != list(range(len(ids))):
         raise ValueError(
@@ -116,13 +157,14 @@ def _vocabulary_of_model(folder: TokenizerFolder) -> list[str]:
     return sorted(ids, key=ids.get)
 
 
-def _option(name: str, fast_name: str, folder: TokenizerFolder, default: Any) -> Any:
+def _option(argument: str, folder: TokenizerFolder, default: Any) -> Any:
     """tokenizer_config.json wins over tokenizer.json, as in `transformers`."""
+    name, fast_name = _OPTIONS[argument]
     return folder.config.get(name, folder.section("normalizer").get(fast_name, default))
 
 
 def _lower_case(folder: TokenizerFolder, vocabulary: list[str]) -> bool:
-    said = _option("do_lower_case", "lowercase", folder, None)
+    said = _option("lower_case", folder, None)
     if said is None:
         said = read_json(folder.path / "bert_config.json").get("do_lower_case")
     if said is not None:

@@ -58,7 +58,7 @@ from keras_bert.text.sentencepiece.model import (
     parse_model,
     read_model,
 )
-from keras_bert.text.tokenizer import Tokenizer
+from keras_bert.text.tokenizer import SPECIAL_TOKENS, Tokenizer
 from keras_bert.text.utf8 import (
     byte_counts,
     drop_ill_formed,
@@ -66,7 +66,8 @@ from keras_bert.text.utf8 import (
     spans_before_dropping,
 )
 
-__all__ = ["SentencePieceTokenizer", "with_fairseq_ids"]
+__all__ = ["SentencePieceTokenizer", "with_camembert_ids", "with_fairseq_ids"]
+__all__ += ["without_camembert_ids", "without_fairseq_ids"]
 
 _SPACE = "\u2581"  # stands for a blank in pieces
 _UNKNOWN_CHARACTER = 0  # id in `_characters_model`
@@ -197,6 +198,15 @@ class SentencePieceTokenizer(Tokenizer):
     def from_config(cls, config: dict[str, Any]) -> SentencePieceTokenizer:
         """Makes the tokenizer that `get_config` described."""
         return cls(**{**config, "model": base64.b64decode(config["model"])})
+
+    def own_model(self):
+        """The model as a `ModelProto`, without the pieces that are there for added tokens' ids."""
+        model = parse_model(self._model)
+        added = {token.content for token in self.added_tokens}
+        added -= {getattr(self, name) for name in SPECIAL_TOKENS}
+        while model.pieces[-1].piece in added and model.pieces[-1].type == CONTROL:
+            del model.pieces[-1]
+        return model
 
     def _texts_of(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """As the `sentencepiece` package: unknown pieces are shown as `⁇`."""
@@ -464,6 +474,9 @@ def _surface(piece, model) -> bytes:
     return b"" if piece.type == CONTROL else piece.piece.encode("utf-8")
 
 
+_CAMEMBERT_FIRST = "<s>NOTUSED <pad> </s>NOTUSED <unk> <unk>NOTUSED <s> </s>".split()
+
+
 def with_fairseq_ids(model):
     """XLM-RoBERTa's order of pieces: `<s> <pad> </s> <unk>`, the model's own, `<mask>`.
 
@@ -494,6 +507,69 @@ def with_fairseq_ids(model):
     result.pieces.add(piece="<mask>", score=0.0, type=CONTROL)
     spec = result.trainer_spec
     spec.bos_id, spec.pad_id, spec.eos_id, spec.unk_id = 0, 1, 2, 3
+    spec.vocab_size = len(result.pieces)
+    return result
+
+
+def with_camembert_ids(model):
+    """CamemBERT's order of pieces: as `with_fairseq_ids`, but `<s>` and `</s>` stay in the model.
+
+    Their places at the front have other names: `<s>NOTUSED <pad> </s>NOTUSED <unk> <unk>NOTUSED`.
+
+    Source: Hugging Face's `CamembertConverter`.
+    """
+    result = with_fairseq_ids(model)
+    own = list(result.pieces[4:])
+    del result.pieces[:]
+    for name in ("<s>NOTUSED", "<pad>", "</s>NOTUSED"):
+        result.pieces.add(piece=name, score=0.0, type=CONTROL)
+    result.pieces.add(piece="<unk>", score=0.0, type=UNKNOWN)
+    # At this price it is never chosen.
+    result.pieces.add(piece="<unk>NOTUSED", score=-100.0, type=NORMAL)
+    for name in ("<s>", "</s>"):
+        result.pieces.add(piece=name, score=0.0, type=CONTROL)
+    result.pieces.extend(own)
+    spec = result.trainer_spec
+    spec.bos_id, spec.eos_id, spec.vocab_size = 5, 6, len(result.pieces)
+    return result
+
+
+def without_camembert_ids(model):
+    """The model as it was before `with_camembert_ids`; None where its pieces are not so ordered."""
+    names = [piece.piece for piece in model.pieces]
+    if names[:7] != _CAMEMBERT_FIRST or names[-1] != "<mask>":
+        return None
+    result = model_proto()
+    result.CopyFrom(model)
+    del result.pieces[:]
+    for name in ("<s>", "<pad>", "</s>"):
+        result.pieces.add(piece=name, score=0.0, type=CONTROL)
+    result.pieces.add(piece="<unk>", score=0.0, type=UNKNOWN)
+    result.pieces.extend(model.pieces[7:])
+    return without_fairseq_ids(result)
+
+
+def without_fairseq_ids(model):
+    """The model as it was before `with_fairseq_ids`; None where its pieces are not in that order.
+
+    Args:
+        model: a `ModelProto` in XLM-RoBERTa's order of pieces.
+
+    Returns:
+        A new `ModelProto`: `<unk> <s> </s>` and the model's own pieces.
+    """
+    names = [piece.piece for piece in model.pieces]
+    if names[:4] != ["<s>", "<pad>", "</s>", "<unk>"] or names[-1] != "<mask>":
+        return None
+    result = model_proto()
+    result.CopyFrom(model)
+    del result.pieces[:]
+    result.pieces.add(piece="<unk>", score=0.0, type=UNKNOWN)
+    for name in ("<s>", "</s>"):
+        result.pieces.add(piece=name, score=0.0, type=CONTROL)
+    result.pieces.extend(model.pieces[4:-1])
+    spec = result.trainer_spec
+    spec.unk_id, spec.bos_id, spec.eos_id, spec.pad_id = 0, 1, 2, -1
     spec.vocab_size = len(result.pieces)
     return result
 
