@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any
 
 from keras_bert.checkpoints.report import LoadReport
 from keras_bert.checkpoints.verification import compare, compute, store
 from keras_bert.checkpoints.writing import Parts, new_folder
+from keras_bert.config import EncoderConfig
 
 __all__ = ["FORMATS", "convert", "save"]
 
 
-def _huggingface(parts: Parts, folder: str) -> None:
+def _huggingface(parts: Parts, folder: str) -> EncoderConfig | None:
     from keras_bert.checkpoints.huggingface.writing import write_huggingface
 
-    write_huggingface(parts, folder)
+    return write_huggingface(parts, folder)
 
 
-def _google(parts: Parts, folder: str) -> None:
+def _google(parts: Parts, folder: str) -> EncoderConfig | None:
     from keras_bert.checkpoints.google import write_google
 
-    write_google(parts, folder)
+    return write_google(parts, folder)
 
 
-#: Format → what writes it into an empty folder.
+#: Format → what writes it into an empty folder. It returns None; or, where the format has no words
+#: for all of a config but its weights are wanted, the config that it has words for.
 FORMATS = {
     "huggingface": _huggingface,
     "google": _google,
@@ -125,9 +128,22 @@ def _write(parts: Parts, folder: str, format: str) -> dict[str, float]:
 
     check_format(format)
     with new_folder(folder) as stage:
-        FORMATS[format](parts, stage)
-        numbers = compute(parts)
+        config = FORMATS[format](parts, stage)
+        numbers = compute(parts if config is None else _under(config, parts))
         again, _ = load_parts(open_checkpoint(stage))
         parity = compare(os.fspath(folder), numbers, again)
         store(stage, numbers)
     return parity
+
+
+def _under(config: EncoderConfig, parts: Parts) -> Parts:
+    """The same weights under another config."""
+    from keras_bert.models.heads import make_head
+
+    encoder = type(parts.encoder)(config)
+    encoder.set_weights(parts.encoder.get_weights())
+    heads = {}
+    for kind, layer in parts.heads.items():
+        heads[kind] = make_head(kind, config, getattr(layer, "num_classes", None))
+        heads[kind].set_weights(layer.get_weights())
+    return dataclasses.replace(parts, encoder=encoder, heads=heads)

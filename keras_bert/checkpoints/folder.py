@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.checkpoints.verification import compare, read_numbers
 from keras_bert.checkpoints.writing import Parts
 from keras_bert.config import EncoderConfig
+from keras_bert.layers.initializers import without_random_start
 
 __all__ = ["CONFIG_FIELDS", "FolderCheckpoint", "read_json"]
 
@@ -100,10 +102,14 @@ class FolderCheckpoint:
         return Tokenizer.from_pretrained(self.folder)
 
     def make_encoder(self, config: EncoderConfig | None = None, **kwargs) -> Any:
-        """Makes an encoder, newly initialised, of this checkpoint's config or a changed one."""
+        """Makes an encoder of this checkpoint's config or a changed one, for `load` to fill."""
         from keras_bert.models.encoder import BertEncoder
 
-        return BertEncoder(self.config if config is None else config, **kwargs)
+        config = self.config if config is None else config
+        # A pooler that the checkpoint lacks keeps what it starts with.
+        lacks = config.use_pooler and not self.config.use_pooler
+        with contextlib.nullcontext() if lacks else without_random_start():
+            return BertEncoder(config, **kwargs)
 
     def load(self, encoder: Any, heads: Mapping[str, Any], verify: bool = False) -> LoadReport:
         """Fills an encoder and heads.

@@ -398,7 +398,7 @@ def _first_line(error):
     return (str(error).strip().splitlines() or [repr(error)])[0]
 
 
-def write_google(parts: Parts, folder: str) -> None:
+def write_google(parts: Parts, folder: str) -> EncoderConfig | None:
     """Writes ``bert_model.ckpt.*``, a config and a vocabulary, as Google's repositories do.
 
     Google's BERT and ALBERT compute the tanh form of GELU only. A model with the erf form is
@@ -407,6 +407,9 @@ def write_google(parts: Parts, folder: str) -> None:
     Args:
         parts: What to write.
         folder: An empty folder.
+
+    Returns:
+        The config with the tanh form, if that is another than the encoder's.
 
     Raises:
         CheckpointError: If Google's code does not compute what the encoder or a head does.
@@ -432,6 +435,10 @@ def write_google(parts: Parts, folder: str) -> None:
     )
     if parts.tokenizer is not None:
         parts.tokenizer.save_pretrained(folder, model_max_length=parts.seq_length)
+    computed = family.activations[fields["hidden_act"]]
+    if computed == ACTIVATIONS[encoder.config.hidden_activation]:
+        return None
+    return dataclasses.replace(encoder.config, hidden_activation=computed)
 
 
 def _family_of(config: EncoderConfig) -> tuple[Family, dict[str, Any]]:

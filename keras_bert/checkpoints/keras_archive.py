@@ -8,6 +8,7 @@ import zipfile
 import keras
 
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
+from keras_bert.layers.initializers import without_random_start
 
 __all__ = ["KerasCheckpoint"]
 
@@ -33,7 +34,8 @@ class KerasCheckpoint:
         from keras_bert.models.encoder import BertEncoder
 
         try:
-            model = keras.saving.load_model(self.path, compile=False)
+            with without_random_start():
+                model = keras.saving.load_model(self.path, compile=False)
         except (zipfile.BadZipFile, ValueError, KeyError, OSError, TypeError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise CheckpointError(f"{self.path} cannot be loaded: {reason}") from error

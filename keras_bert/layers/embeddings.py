@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_bert.config import EncoderConfig
 from keras_bert.layers.dropout import Dropout
+from keras_bert.layers.initializers import normal
 from keras_bert.layers.linear import Linear
 from keras_bert.layers.normalization import LayerNorm
 
@@ -57,15 +58,16 @@ class BertEmbeddings(keras.layers.Layer):
     def build(self, *_):
         """Creates the tables, the LayerNorm weights and those of the linear layer."""
         config, width = self.config, self.config.embedding_width
-        normal = keras.initializers.TruncatedNormal(stddev=config.initializer_range)
         for name, rows in (
             ("word_embeddings", config.vocab_size),
             ("position_embeddings", config.max_position_embeddings),
             ("type_embeddings", config.type_vocab_size),
         ):
             if rows:
-                table = self.add_weight(name=name, shape=(rows, width), initializer=normal.clone())
-                setattr(self, name, table)
+                start = normal(config.initializer_range)
+                setattr(
+                    self, name, self.add_weight(name=name, shape=(rows, width), initializer=start)
+                )
         self.layer_norm.build((None, None, width))
         if self.projection is not None:
             self.projection.build((None, None, width))

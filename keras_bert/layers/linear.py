@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_bert.layers.activations import get_activation
+from keras_bert.layers.initializers import normal
 
 __all__ = ["Linear"]
 
@@ -41,7 +42,7 @@ class Linear(keras.layers.Layer):
         self.kernel = self.add_weight(
             name="kernel",
             shape=(input_shape[-1], self.units),
-            initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
+            initializer=normal(self.initializer_range),
         )
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 

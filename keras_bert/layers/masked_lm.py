@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_bert.layers.initializers import normal
 from keras_bert.layers.linear import Linear
 from keras_bert.layers.normalization import LayerNorm
 
@@ -67,7 +68,7 @@ class MaskedLMHead(keras.layers.Layer):
             self.kernel = self.add_weight(
                 name="kernel",
                 shape=(self.embedding_size, self.vocab_size),
-                initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
+                initializer=normal(self.initializer_range),
             )
 
     def call(self, features, word_embeddings=None, training=None):

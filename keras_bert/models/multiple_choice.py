@@ -30,7 +30,8 @@ class BertMultipleChoice(HeadModel):
         >>> import keras_bert as kb
         >>> encoder = kb.BertEncoder(kb.EncoderConfig(vocab_size=9, hidden_size=8, num_layers=1,
         ...                                           num_attention_heads=2, intermediate_size=8))
-        >>> kb.BertMultipleChoice(encoder)({"input_word_ids": [[[2, 7, 3], [2, 8, 3]]]}).shape
+        >>> ids = keras.ops.convert_to_tensor([[[2, 7, 3], [2, 8, 3]]])
+        >>> kb.BertMultipleChoice(encoder)({"input_word_ids": ids}).shape
         TensorShape([1, 2])
     """
 

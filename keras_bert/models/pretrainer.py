@@ -42,7 +42,8 @@ class BertPretrainer(HeadModel):
         >>> import keras_bert as kb
         >>> encoder = kb.BertEncoder(kb.EncoderConfig(vocab_size=9, hidden_size=8, num_layers=1,
         ...                                           num_attention_heads=2, intermediate_size=8))
-        >>> outputs = kb.BertPretrainer(encoder)({"input_word_ids": [[2, 7, 3]]})
+        >>> ids = keras.ops.convert_to_tensor([[2, 7, 3]])
+        >>> outputs = kb.BertPretrainer(encoder)({"input_word_ids": ids})
         >>> outputs["masked_lm"].shape, outputs["next_sentence"].shape
         (TensorShape([1, 3, 9]), TensorShape([1, 2]))
     """

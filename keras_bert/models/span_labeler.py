@@ -27,7 +27,8 @@ class BertSpanLabeler(HeadModel):
         >>> import keras_bert as kb
         >>> encoder = kb.BertEncoder(kb.EncoderConfig(vocab_size=9, hidden_size=8, num_layers=1,
         ...                                           num_attention_heads=2, intermediate_size=8))
-        >>> kb.BertSpanLabeler(encoder)({"input_word_ids": [[2, 7, 3]]})["end_logits"].shape
+        >>> ids = keras.ops.convert_to_tensor([[2, 7, 3]])
+        >>> kb.BertSpanLabeler(encoder)({"input_word_ids": ids})["end_logits"].shape
         TensorShape([1, 3])
     """
 

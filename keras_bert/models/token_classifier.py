@@ -30,8 +30,9 @@ class BertTokenClassifier(HeadModel):
         >>> import keras_bert as kb
         >>> encoder = kb.BertEncoder(kb.EncoderConfig(vocab_size=9, hidden_size=8, num_layers=1,
         ...                                           num_attention_heads=2, intermediate_size=8))
+        >>> ids = keras.ops.convert_to_tensor([[2, 7, 3]])
         >>> model = kb.BertTokenClassifier(encoder, labels=["O", "B-PER", "I-PER"])
-        >>> model({"input_word_ids": [[2, 7, 3]]}).shape
+        >>> model({"input_word_ids": ids}).shape
         TensorShape([1, 3, 3])
     """
 

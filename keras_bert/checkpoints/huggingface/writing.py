@@ -35,7 +35,8 @@ def write_huggingface(parts: Parts, folder: str) -> None:
     write_tensors(os.path.join(folder, "model.safetensors"), _entries(parts, family))
     if parts.tokenizer is not None:
         most = parts.seq_length or parts.encoder.config.max_seq_length
-        parts.tokenizer.save_pretrained(folder, model_max_length=most)
+        has_types = parts.encoder.config.type_vocab_size > 0
+        parts.tokenizer.save_pretrained(folder, model_max_length=most, segment_types=has_types)
 
 
 def _config(parts: Parts, model_type: str, family: Family) -> dict[str, Any]:
