@@ -105,7 +105,9 @@ def _fast(
     segment_types: bool,
 ) -> dict[str, Any]:
     sections = dict(contents.sections)
-    steps = [sections.pop("post_processor", None), _template(tokenizer, segment_types)]
+    # A model that takes no types needs none said; the files of such models have them all the same.
+    types = segment_types or tokenizer.segment_types
+    steps = [sections.pop("post_processor", None), _template(tokenizer, types)]
     processor = {"type": "Sequence", "processors": steps} if steps[0] else steps[1]
     return {
         "version": "1.0",
