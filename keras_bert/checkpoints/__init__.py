@@ -9,6 +9,7 @@ from keras_bert.checkpoints.huggingface import HuggingFaceCheckpoint
 from keras_bert.checkpoints.inspection import Inspection, inspect
 from keras_bert.checkpoints.keras_archive import KerasCheckpoint
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
+from keras_bert.checkpoints.sentence_transformers import encoder_folder
 from keras_bert.checkpoints.sources import resolve
 
 __all__ = [
@@ -40,6 +41,7 @@ def open_checkpoint(source: str):
         if path.endswith(".keras"):
             return KerasCheckpoint(path)
         raise CheckpointError(f"{path} is a file; expected a folder or a '.keras' file.")
+    path = encoder_folder(path)
     if os.path.isfile(os.path.join(path, "model.keras")):
         return KerasCheckpoint(os.path.join(path, "model.keras"))
     if os.path.isfile(os.path.join(path, "config.json")):

@@ -151,7 +151,8 @@ def read_json(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             fields = json.load(file)
-    except ValueError as error:
+    # Brackets within brackets, by the thousand.
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is no valid JSON: {error}.") from None
     if not isinstance(fields, dict):
         raise CheckpointError(f"{path} holds no JSON object.")

@@ -12,13 +12,36 @@ import numpy as np
 
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 
-__all__ = ["Table", "Tensors", "encoder_table", "fill", "find", "head_table", "names_of"]
+__all__ = [
+    "SHAPES",
+    "Table",
+    "Tensors",
+    "check_sizes",
+    "encoder_table",
+    "fill",
+    "find",
+    "head_table",
+    "names_of",
+]
 
 #: Attribute path of a model ← name of a tensor, or names of tensors joined along the last axis.
 Table = Mapping[str, str | tuple[str, ...]]
 
 #: Problems that an error message names; of more it gives the number.
 NAMED_PROBLEMS = 8
+
+#: Path of a ``BertEncoder`` or of one of its blocks → config fields that its shape shows, in the
+#: order of one layout or the other. Together they bound every variable.
+SHAPES = {
+    "embeddings.word_embeddings": ("vocab_size", "embedding_width"),
+    "embeddings.position_embeddings": ("max_position_embeddings", "embedding_width"),
+    "embeddings.type_embeddings": ("type_vocab_size", "embedding_width"),
+    "attention.output_linear.kernel": ("hidden_size", "hidden_size"),
+    "intermediate.kernel": ("hidden_size", "intermediate_size"),
+}
+
+#: Layers that share their weights leave no trace in a file of how many there are.
+MOST_LAYERS = 1000
 
 
 class Tensors(Protocol):
@@ -74,6 +97,51 @@ def head_table(table: Table, layer: Any) -> dict[str, str | tuple[str, ...]]:
     """
     lacks = ("kernel",) if getattr(layer, "tied", False) else ()
     return {ours: theirs for ours, theirs in table.items() if ours not in lacks}
+
+
+def check_sizes(
+    source: str,
+    config: Any,
+    tensors: Tensors,
+    tables: Table,
+    block_prefix: str,
+    shapes: Mapping[str, tuple[str, ...]] = SHAPES,
+) -> None:
+    """Compares a config with tensors before an encoder of its sizes asks for time and memory.
+
+    Args:
+        source: The checkpoint's path, for messages.
+        config: An ``EncoderConfig``.
+        tensors: The checkpoint's tensors.
+        tables: Paths of a ``BertEncoder`` ← names, and paths of a block ← names behind the prefix.
+        block_prefix: As for ``encoder_table``.
+        shapes: Path → config fields; paths that the tables lack are left out.
+
+    Raises:
+        CheckpointError: If the config has a size that the tensors do not bear out.
+    """
+    if config.num_layers > MOST_LAYERS:
+        raise CheckpointError(
+            f"{source} does not fit its config: num_layers={config.num_layers}, which is more than "
+            f"{MOST_LAYERS}."
+        )
+    groups = config.num_layers if config.num_layer_groups is None else config.num_layer_groups
+    last = groups * config.group_size - 1
+    prefix = block_prefix.format(block=last, group=groups - 1, place=config.group_size - 1)
+    for path, fields in shapes.items():
+        sizes = {field: getattr(config, field) for field in fields}
+        if path not in tables or 0 in sizes.values():
+            continue
+        outside = path.startswith("embeddings.")
+        name = ("" if outside else prefix) + names_of(tables[path])[0]
+        if name not in tensors:
+            raise CheckpointError(f"{source} does not fit its config: missing tensor {name}.")
+        if sorted(tensors.shape(name)) != sorted(getattr(config, field) for field in fields):
+            said = ", ".join(f"{field}={size}" for field, size in sizes.items())
+            raise CheckpointError(
+                f"{source} does not fit its config: {name} has shape {list(tensors.shape(name))}, "
+                f"the config says {said}."
+            )
 
 
 def fill(

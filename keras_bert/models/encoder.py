@@ -81,10 +81,11 @@ class BertEncoder(keras.Model):
         """Loads an encoder from a checkpoint folder, a ``.keras`` file or ``hf://ORG/NAME``.
 
         Args:
-            folder: A Hugging Face folder (``config.json`` and ``model.safetensors``, sharded or
-                not) of a BERT, RoBERTa, XLM-R, CamemBERT, ELECTRA, ALBERT or DistilBERT; a folder
-                of Google's TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT or ELECTRA;
-                a folder or file written by keras_bert; or ``hf://ORG/NAME``.
+            folder: A Hugging Face folder (``config.json`` and ``model.safetensors``,
+                ``pytorch_model.bin`` or ``tf_model.h5``, sharded or not) of a BERT, RoBERTa, XLM-R,
+                CamemBERT, ELECTRA, ALBERT or DistilBERT; a folder of Google's TensorFlow 1 code
+                (``bert_model.ckpt.*``) of a BERT, ALBERT or ELECTRA; a folder or file written by
+                keras_bert; or ``hf://ORG/NAME``.
             **kwargs: ``verify=True`` compares with the numbers beside a checkpoint that keras_bert
                 wrote; the rest is passed to the constructor, such as ``dtype="mixed_bfloat16"``.
 

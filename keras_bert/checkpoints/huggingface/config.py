@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,12 @@ __all__ = ["family_of", "read_config", "write_config"]
 
 #: Our names of activations that are not theirs as well.
 ACTIVATION_NAMES = {"gelu_tanh": "gelu_new"}
+
+#: What the type of an ``EncoderConfig``'s field is called in a message.
+TYPE_NAMES = {int: "a whole number", float: "a number", str: "a name", bool: "true or false"}
+
+#: Beyond every size and every rate; infinity and NaN are too.
+TOO_LARGE = 2**63
 
 
 def read_config(
@@ -40,6 +47,7 @@ def read_config(
         for ours, theirs in family.fields.items()
         if fields.get(theirs) is not None
     }
+    _check_types(source, said, family.fields)
     missing = [family.fields[name] for name in REQUIRED if name not in said]
     if missing:
         raise CheckpointError(f"{source} does not say {', '.join(missing)}.")
@@ -50,6 +58,24 @@ def read_config(
         return EncoderConfig(**ours, use_pooler=has_pooler)
     except ValueError as error:
         raise CheckpointError(f"{source}: {error}") from None
+
+
+def _check_types(path, said, names):
+    """Refuses values of another type than the defaults of ``EncoderConfig``."""
+    for field in dataclasses.fields(EncoderConfig):
+        value, kind = said.get(field.name), type(field.default)
+        if value is None or field.default is None:
+            continue
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = {
+            int: number and isinstance(value, int) and abs(value) < TOO_LARGE,
+            float: number and abs(value) < TOO_LARGE,
+        }
+        if not fits.get(kind, isinstance(value, kind)):
+            expected = TYPE_NAMES.get(kind, kind.__name__)
+            raise CheckpointError(
+                f"{path} says {names[field.name]}={value!r}; expected {expected}."
+            )
 
 
 def write_config(config: EncoderConfig, family: Family) -> dict[str, Any]:

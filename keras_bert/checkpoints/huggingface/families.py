@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
-from keras_bert.checkpoints.loading import Table
+from keras_bert.checkpoints.loading import SHAPES, Table
 
 __all__ = ["ARCHITECTURES", "CLASSES", "FAMILIES", "IGNORED", "REQUIRED", "Family"]
 
@@ -30,6 +30,7 @@ class Family:
             own default where it is not in here.
         always: Config field → what the family computes whatever its config says.
         refused: Their fields that ask for another network, and the only value that is computed.
+        shapes: Path → config fields that its tensor's shape shows; see ``check_sizes``.
         projects: Whether a linear layer follows the embeddings also where it need not.
         embeddings: Path in a ``BertEncoder`` ← theirs.
         block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``.
@@ -52,6 +53,7 @@ class Family:
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     always: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     refused: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    shapes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=lambda: SHAPES)
     projects: bool = False
 
 

@@ -9,13 +9,23 @@ from typing import Any
 from keras_bert.checkpoints.folder import FolderCheckpoint, read_json
 from keras_bert.checkpoints.huggingface.config import read_config
 from keras_bert.checkpoints.huggingface.families import ARCHITECTURES, FAMILIES, IGNORED
+from keras_bert.checkpoints.huggingface.tensorflow_weights import (
+    COUNTED_PADDING,
+    TensorFlowWeights,
+)
 from keras_bert.checkpoints.huggingface.tensors import open_tensors
-from keras_bert.checkpoints.loading import Table
+from keras_bert.checkpoints.loading import Table, check_sizes
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig
 from keras_bert.models.heads import HEADS
 
 __all__ = ["HuggingFaceCheckpoint"]
+
+#: Fields of ``config.json`` that are no fields of an ``EncoderConfig``, and what they are.
+FIELD_TYPES = {"architectures": list, "id2label": dict}
+
+#: Checkpoints converted before 2019 carry TensorFlow's names for what a LayerNorm holds.
+OLD_NAMES = {"gamma": "weight", "beta": "bias"}
 
 
 class HuggingFaceCheckpoint(FolderCheckpoint):
@@ -35,7 +45,13 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
     def __init__(self, folder: str):
         super().__init__(folder)
         self._fields = read_json(os.path.join(folder, "config.json"))
-        self.family = self._fields.get("model_type", "bert")
+        for name, kind in FIELD_TYPES.items():
+            if not isinstance(self._fields.get(name) or kind(), kind):
+                raise CheckpointError(
+                    f"{folder}/config.json says {name}={self._fields[name]!r}; expected a "
+                    f"{kind.__name__}."
+                )
+        self.family = self._fields.get("model_type", _family_of(self._fields.get("architectures")))
         if not isinstance(self.family, str) or self.family not in FAMILIES:
             raise CheckpointError(
                 f"{folder}/config.json says model_type={self.family!r}; what can be loaded is "
@@ -44,15 +60,25 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
         self._family = FAMILIES[self.family]
 
     @functools.cached_property
+    def _files(self):
+        return open_tensors(self.folder)
+
+    @functools.cached_property
     def _tensors(self):
-        return _PlainNames(open_tensors(self.folder), self._family.prefix)
+        return _PlainNames(self._files, self._family.prefix)
 
     @functools.cached_property
     def config(self) -> EncoderConfig:
         """The encoder's config; ``use_pooler`` says whether the checkpoint has a pooler."""
-        path = os.path.join(self.folder, "config.json")
-        has_pooler = self._family.pooler.get("pooler.kernel") in self._tensors
-        return read_config(path, self._fields, self._family, has_pooler)
+        path, family = os.path.join(self.folder, "config.json"), self._family
+        has_pooler = family.pooler.get("pooler.kernel") in self._tensors
+        counts, fields = family.always.get("positions_skip_padding"), self._fields
+        if counts and isinstance(self._files, TensorFlowWeights):
+            fields = {**fields, family.fields["pad_token_id"]: COUNTED_PADDING}
+        config = read_config(path, fields, family, has_pooler)
+        tables = {**family.embeddings, **family.block}
+        check_sizes(self.folder, config, self._tensors, tables, family.block_prefix, family.shapes)
+        return config
 
     @functools.cached_property
     def heads(self) -> dict[str, int]:
@@ -105,6 +131,13 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
         return variable.name == "kernel"
 
 
+def _family_of(architectures):
+    """The family of a config from before there was `model_type`: what its class is called after."""
+    name = str((architectures or [""])[0]).lower().removeprefix("tf")
+    families = sorted(FAMILIES, key=len, reverse=True)
+    return next((f for f in families if name.startswith(f.replace("-", ""))), "bert")
+
+
 class _PlainNames:
     """Tensor files under today's names, without the prefix of models with a head."""
 
@@ -122,11 +155,8 @@ class _PlainNames:
 
     @staticmethod
     def _plain(name, prefix):
-        # Checkpoints converted before 2019 carry TensorFlow's names for LayerNorm.
-        name = name.removeprefix(prefix)
-        return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
-            "LayerNorm.beta", "LayerNorm.bias"
-        )
+        owner, dot, last = name.removeprefix(prefix).rpartition(".")
+        return owner + dot + OLD_NAMES.get(last, last)
 
     def __iter__(self):
         return iter(self._names)
