@@ -129,15 +129,6 @@ def test_one_trace_serves_all_shapes(encoder):
         np.testing.assert_allclose(function(ids), encoder(ids)["sequence_output"], atol=1e-5)
 
 
-def test_composes_and_reloads(encoder, batch, tmp_path):
-    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in batch}
-    model = keras.Model(inputs, keras.layers.Dense(2)(encoder(inputs)["sequence_output"]))
-    expected = model.predict(batch, verbose=0)
-    model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(again.predict(batch, verbose=0), expected)
-
-
 def test_saved_encoder_is_a_checkpoint(batch, tmp_path):
     encoder = with_dropout(global_layers=(1, 2), norm_bias=True)
     encoder.save(tmp_path / "model.keras")
@@ -163,5 +154,5 @@ def test_a_classifier_learns(batch):
     encoder = with_dropout(attention_dropout_rate=0.1, mlp_dropout_rate=0.1, classifier_dropout=0.1)
     model = kb.BertClassifier(encoder, labels=["a", "b"])
     model.compile(learning_rate=5e-3, warmup=0.0)
-    history = model.fit(batch, np.array([0, 1]), epochs=8, verbose=0).history["loss"]
+    history = model.fit(batch, np.array([0, 1]), epochs=25, verbose=0).history["loss"]
     assert np.isfinite(history).all() and history[-1] < 0.5 * history[0]
