@@ -79,16 +79,9 @@ class SelfAttention(keras.layers.Layer):
         return_attention_scores=False,
     ):
         """Attends from all tokens, or from the first alone, to all tokens."""
-        query, key, value = self._project(hidden, first_token_only)
-        scores = self._scores(query, key, attention_mask)
-        probabilities = None
-        if training and not return_attention_scores:
-            kept = self.dropout.kept(ops.shape(scores)) if self.dropout.rate else None
-            context = gradients.attend(scores, value, kept, self.dropout.scale)
-        else:
-            probabilities = ops.softmax(scores)
-            dropped = self.dropout(ops.cast(probabilities, self.compute_dtype), training=training)
-            context = ops.matmul(dropped, value)
+        parts = self._project(hidden, first_token_only)
+        attend = self._attend if return_attention_scores or first_token_only else self._attend_fast
+        context, probabilities = attend(*parts, attention_mask, training, return_attention_scores)
         context = ops.transpose(context, (0, 2, 1, 3))
         shape = ops.shape(context)
         output = self.output_linear(ops.reshape(context, (*shape[:2], self.hidden_size)))
@@ -113,12 +106,29 @@ class SelfAttention(keras.layers.Layer):
         # tensor of zeros per part: 15 % of a training step on CPU when it was measured.
         return ops.unstack(ops.transpose(split, (2, 0, 3, 1, 4)), num=parts, axis=0)
 
-    def _scores(self, query, key, mask):
-        """What the softmax is taken of (batch, heads, queries, seq), always in float32."""
+    def _attend(self, query, key, value, mask, training, return_scores=False):
+        """Context (batch, heads, queries, head size) and, where asked for, the probabilities."""
+        bias = self._bias(mask, ops.shape(query)[2], ops.shape(key)[2])
+        return self._weigh(query, key, value, bias, training, return_scores)
+
+    #: The same where no more than the context of all tokens is asked for.
+    _attend_fast = _attend
+
+    def _weigh(self, query, key, value, bias, training, return_scores=False):
+        """``softmax(q kᵀ / √d + bias) v``, of (..., queries or keys, head size)."""
+        scores = self._scores(query, key)
+        scores = scores if bias is None else scores + bias
+        if training and not return_scores:
+            kept = self.dropout.kept(ops.shape(scores)) if self.dropout.rate else None
+            return gradients.attend(scores, value, kept, self.dropout.scale), None
+        probabilities = ops.softmax(scores)
+        dropped = self.dropout(ops.cast(probabilities, self.compute_dtype), training=training)
+        return ops.matmul(dropped, value), probabilities
+
+    def _scores(self, query, key):
+        """What the softmax is taken of (..., queries, keys), always in float32."""
         query = query * (1.0 / math.sqrt(self.hidden_size // self.num_heads))
-        scores = ops.cast(ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))), "float32")
-        bias = self._bias(mask, *ops.shape(scores)[2:])
-        return scores if bias is None else scores + bias
+        return ops.cast(ops.matmul(query, ops.swapaxes(key, -1, -2)), "float32")
 
     def _bias(self, mask, queries, keys):
         """What hides keys from queries, to be added to scores of that size; None: nothing does."""

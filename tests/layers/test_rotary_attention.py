@@ -89,3 +89,78 @@ def test_training_gives_what_inference_gives(reach):
     for one, other in zip(run(True), run(False), strict=True):
         scale = float(tf.reduce_max(tf.abs(other)))
         np.testing.assert_allclose(one, other, atol=1e-5 * scale)
+
+
+def masked(batch, length):
+    mask = np.ones((batch, length), "int32")
+    mask[0, length // 3 : length // 2] = 0  # more than one block of what is hidden
+    mask[1, 3 * length // 4 :] = 0
+    return mask
+
+
+@pytest.mark.parametrize("with_mask", [True, False])
+@pytest.mark.parametrize(("reach", "length"), [(0, 65), (1, 69), (3, 128), (20, 161), (20, 400)])
+def test_blocks_give_what_all_at_once_gives(reach, length, with_mask):
+    layer, x = made(reach), tf.constant(hidden(2, length))
+    mask = masked(2, length) if with_mask else None
+    assert length > 2 * (layer.block_size + 2 * reach)
+    # Of a query that sees nothing the value is compared, but no gradient: it is a constant, while
+    # all at once the softmax's derivative passes through.
+    near = np.abs(np.arange(length)[:, None] - np.arange(length)) <= reach
+    sees = np.any(near & masked(2, length)[:, None, :].astype(bool), -1, keepdims=True)
+    assert not sees.all()
+    weight = tf.cast(sees if with_mask else np.ones_like(sees), "float32")
+
+    def run(**kwargs):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            context = layer(x, mask, **kwargs)
+            context = context[0] if isinstance(context, tuple) else context
+            loss = tf.reduce_sum(context**3 * weight)
+        return context, *tape.gradient(loss, [x, *(w.value for w in layer.trainable_weights)])
+
+    # Scores are only there where everything is computed at once.
+    wanted = run(return_attention_scores=True)
+    for found in (run(), run(training=True)):
+        for one, other in zip(found, wanted, strict=True):
+            scale = max(1.0, float(tf.reduce_max(tf.abs(other))))
+            np.testing.assert_allclose(one, other, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_one_graph_takes_short_and_long(compiled):
+    layer = made(1, dropout_rate=0.1)
+    signature = [tf.TensorSpec((None, None, 8), tf.float32), tf.TensorSpec((None, None), tf.int32)]
+
+    def step(x, mask):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(x, mask, training=True) ** 2)
+        return layer(x, mask), tape.gradient(loss, kernel)
+
+    kernel = layer.query_key_value.kernel.value
+    graph = tf.function(step, signature, jit_compile=compiled)
+    for length in (5, 68, 69, 200):
+        x, mask = hidden(2, length), masked(2, length)
+        found, slope = graph(x, mask)
+        wanted, _ = layer(x, mask, return_attention_scores=True)
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+        assert np.isfinite(slope).all() and np.abs(slope).max() > 0
+
+
+def test_blocks_have_dropout():
+    layer, x = made(1, dropout_rate=0.4), hidden(2, 100)
+    plain, trained = layer(x, None), layer(x, None, training=True)
+    assert np.abs(np.asarray(trained) - np.asarray(plain)).max() > 0.01
+
+
+def test_long_sequences_take_memory_by_their_length():
+    layer = made(1)
+
+    def largest(length):
+        signature = [tf.TensorSpec((1, length, 8), tf.float32)]
+        graph = tf.function(lambda x: layer(x, None), signature).get_concrete_function().graph
+        return max(
+            op.outputs[0].shape.num_elements() for op in graph.get_operations() if op.outputs
+        )
+
+    assert largest(4096) == 4 * largest(1024)
