@@ -58,7 +58,7 @@ def open_checkpoint(source: str):
 
 
 def read_config(source: str):
-    """Returns the ``EncoderConfig`` of a checkpoint; see ``open_checkpoint``."""
+    """Returns the encoder's config of a checkpoint; see ``open_checkpoint``."""
     return open_checkpoint(source).config
 
 

@@ -67,24 +67,21 @@ def encoder_table(
     """All names of an encoder's tensors.
 
     Args:
-        encoder: A ``BertEncoder``.
-        embeddings: Paths of the encoder ← names; those of parts that it lacks are left out.
-        block: Paths of a block ← names behind the prefix.
+        encoder: An encoder.
+        embeddings: Paths of the encoder ← names; those that it lacks are left out, such as
+            segment types or a bias.
+        block: Paths of a block ← names behind the prefix; those that it lacks are left out.
         block_prefix: With ``{block}``, the number of a block, or ``{group}`` and ``{place}``, the
             number of its group and its own within that.
         pooler: Paths of the encoder ← names.
     """
-    config = encoder.config
-    lacks = [] if config.type_vocab_size else ["embeddings.type_embeddings"]
-    lacks += [] if config.embedding_size is not None else ["embeddings.projection."]
-    table = {
-        ours: theirs for ours, theirs in embeddings.items() if not ours.startswith(tuple(lacks))
-    }
-    for i in range(len(encoder.blocks)):
-        group, place = divmod(i, config.group_size)
+    table = {ours: theirs for ours, theirs in embeddings.items() if _has(encoder, ours)}
+    for i, part in enumerate(encoder.blocks):
+        group, place = divmod(i, getattr(encoder.config, "group_size", 1))
         prefix = block_prefix.format(block=i, group=group, place=place)
         for ours, theirs in block.items():
-            table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in names_of(theirs))
+            if _has(part, ours):
+                table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in names_of(theirs))
     return {**table, **pooler}
 
 
@@ -95,8 +92,7 @@ def head_table(table: Table, layer: Any) -> dict[str, str | tuple[str, ...]]:
         table: Paths of the head's layer ← names.
         layer: The layer; a masked-language-model head that is tied has no matrix of its own.
     """
-    lacks = ("kernel",) if getattr(layer, "tied", False) else ()
-    return {ours: theirs for ours, theirs in table.items() if ours not in lacks}
+    return {ours: theirs for ours, theirs in table.items() if _has(layer, ours)}
 
 
 def check_sizes(
@@ -125,9 +121,9 @@ def check_sizes(
             f"{source} does not fit its config: num_layers={config.num_layers}, which is more than "
             f"{MOST_LAYERS}."
         )
-    groups = config.num_layers if config.num_layer_groups is None else config.num_layer_groups
-    last = groups * config.group_size - 1
-    prefix = block_prefix.format(block=last, group=groups - 1, place=config.group_size - 1)
+    groups = getattr(config, "num_layer_groups", None) or config.num_layers
+    size = getattr(config, "group_size", 1)
+    prefix = block_prefix.format(block=groups * size - 1, group=groups - 1, place=size - 1)
     for path, fields in shapes.items():
         sizes = {field: getattr(config, field) for field in fields}
         if path not in tables or 0 in sizes.values():
@@ -224,6 +220,13 @@ def _reason(name, ignored):
 def names_of(theirs: str | tuple[str, ...]) -> tuple[str, ...]:
     """The names on the right of a table's line."""
     return (theirs,) if isinstance(theirs, str) else theirs
+
+
+def _has(model, path):
+    """Whether an attribute path leads to something."""
+    for step in path.split("."):
+        model = getattr(model, step, None)
+    return model is not None
 
 
 def find(model: Any, path: str) -> Any:

@@ -16,7 +16,7 @@ from keras_bert.checkpoints.huggingface.tensorflow_weights import (
 from keras_bert.checkpoints.huggingface.tensors import open_tensors
 from keras_bert.checkpoints.loading import Table, check_sizes
 from keras_bert.checkpoints.report import CheckpointError
-from keras_bert.config import EncoderConfig
+from keras_bert.config import EncoderConfig, ModernBertConfig
 from keras_bert.models.heads import HEADS
 
 __all__ = ["HuggingFaceCheckpoint"]
@@ -68,7 +68,7 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
         return _PlainNames(self._files, self._family.prefix)
 
     @functools.cached_property
-    def config(self) -> EncoderConfig:
+    def config(self) -> EncoderConfig | ModernBertConfig:
         """The encoder's config; ``use_pooler`` says whether the checkpoint has a pooler."""
         path, family = os.path.join(self.folder, "config.json"), self._family
         has_pooler = family.pooler.get("pooler.kernel") in self._tensors
@@ -92,7 +92,9 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
             names = self._head_names(kind, table)
             if not all(name in self._tensors for name in names.values()):
                 continue
-            shape = self._tensors.shape(names.get("logits.bias") or names["bias"])
+            biases = [names[ours] for ours in ("logits.bias", "bias") if ours in names]
+            # The masked-language-model head may have no bias; it has as many outputs as tokens.
+            shape = self._tensors.shape(biases[0]) if biases else (self.config.vocab_size,)
             refused = family.heads_refused.get(kind, {}).items()
             if len(shape) == 1 and all(self._fields.get(k, only) == only for k, only in refused):
                 found[kind] = shape[0]
@@ -112,10 +114,17 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
 
     def _head_names(self, kind: str, table: Table) -> Table:
         """A head's tensors: a tied one has no matrix, an untied one a bias beside its matrix."""
+        options = self._family.head_options
+        table = {
+            ours: theirs
+            for ours, theirs in table.items()
+            if ours not in options or getattr(self.config, options[ours])
+        }
         if "kernel" not in table or self.config.tie_word_embeddings:
             return {ours: theirs for ours, theirs in table.items() if ours != "kernel"}
         beside = table["kernel"].removesuffix("weight") + "bias"
-        return {**table, "bias": beside} if beside in self._tensors else table
+        has_bias = "bias" in table and beside in self._tensors
+        return {**table, "bias": beside} if has_bias else table
 
     def _head_table(self, kind: str, layer: Any) -> Table:
         return self._head_names(kind, self._family.heads[kind])

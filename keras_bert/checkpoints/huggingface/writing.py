@@ -7,7 +7,8 @@ import os
 from typing import Any
 
 from keras_bert.checkpoints.huggingface.config import family_of, write_config
-from keras_bert.checkpoints.huggingface.families import ARCHITECTURES, CLASSES, Family
+from keras_bert.checkpoints.huggingface.families import ARCHITECTURES, CLASSES
+from keras_bert.checkpoints.huggingface.family import Family
 from keras_bert.checkpoints.loading import Table, encoder_table, head_table
 from keras_bert.checkpoints.safetensors import write_tensors
 from keras_bert.checkpoints.writing import Parts, check_heads, entries
@@ -83,7 +84,7 @@ def _entries(parts: Parts, family: Family) -> list:
 
 def _head_table(table: Table, head: Any) -> Table:
     table = dict(head_table(table, head))
-    if "kernel" in table:
+    if "kernel" in table and "bias" in table:
         # Beside a matrix of its own it has a bias of its own; see HuggingFaceCheckpoint.
         table["bias"] = table["kernel"].removesuffix("weight") + "bias"
     return table
