@@ -157,7 +157,7 @@ class Tokenizer:
         folder: str | os.PathLike,
         *,
         model_max_length: int | None = None,
-        segment_types: bool | None = None,
+        segment_types: bool = True,
     ) -> None:
         """Writes the tokenizer as Hugging Face's files; `from_pretrained` reads it back the same.
 
@@ -185,8 +185,9 @@ class Tokenizer:
         Args:
             folder: where to; made if there is none.
             model_max_length: most tokens that the model takes; None: this tokenizer's.
-            segment_types: whether the model takes type ids, which DistilBERT does not: then
-                `transformers` gives them. None: as this tokenizer.
+            segment_types: whether the model tells segments apart by type ids. With False, as for
+                DistilBERT, `transformers` gives it none; a tokenizer that gives none itself, as
+                RoBERTa's, is written so in any case.
 
         Raises:
             OSError: the files cannot be written; those in the folder are as they were.

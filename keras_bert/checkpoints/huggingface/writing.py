@@ -36,7 +36,7 @@ def write_huggingface(parts: Parts, folder: str) -> None:
     write_tensors(os.path.join(folder, "model.safetensors"), _entries(parts, family))
     if parts.tokenizer is not None:
         most = parts.seq_length or parts.encoder.config.max_seq_length
-        has_types = parts.encoder.config.type_vocab_size > 0
+        has_types = parts.encoder.config.type_vocab_size > 1  # of one type no id is given
         parts.tokenizer.save_pretrained(folder, model_max_length=most, segment_types=has_types)
 
 
