@@ -7,6 +7,7 @@ from keras_bert.config import ModernBertConfig
 from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.embeddings import check_length
 from keras_bert.layers.gated_feed_forward import GatedFeedForward
+from keras_bert.layers.initializers import normal
 from keras_bert.layers.normalization import LayerNorm
 from keras_bert.layers.rotary_attention import RotaryAttention
 
@@ -50,7 +51,7 @@ class ModernBertEmbeddings(keras.layers.Layer):
         self.word_embeddings = self.add_weight(
             name="word_embeddings",
             shape=(config.vocab_size, config.hidden_size),
-            initializer=keras.initializers.TruncatedNormal(stddev=config.initializer_range),
+            initializer=normal(config.initializer_range),
         )
         self.layer_norm.build((None, None, config.hidden_size))
 
