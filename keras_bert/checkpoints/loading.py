@@ -68,23 +68,23 @@ def encoder_table(
 
     Args:
         encoder: A ``BertEncoder``.
-        embeddings: Paths of the encoder ← names; those of parts that it lacks are left out.
-        block: Paths of a block ← names behind the prefix.
+        embeddings: Paths of the encoder ← names.
+        block: Paths of a block ← names behind the prefix, with ``{network}`` for the number of a
+            feed-forward network but the last.
         block_prefix: With ``{block}``, the number of a block, or ``{group}`` and ``{place}``, the
             number of its group and its own within that.
         pooler: Paths of the encoder ← names.
+
+    Paths of embeddings and blocks that lead to a part which this encoder lacks are left out.
     """
     config = encoder.config
-    lacks = [] if config.type_vocab_size else ["embeddings.type_embeddings"]
-    lacks += [] if config.embedding_size is not None else ["embeddings.projection."]
-    table = {
-        ours: theirs for ours, theirs in embeddings.items() if not ours.startswith(tuple(lacks))
-    }
-    for i in range(len(encoder.blocks)):
+    table = {ours: theirs for ours, theirs in embeddings.items() if _has(encoder, ours)}
+    for i, layer in enumerate(encoder.blocks):
         group, place = divmod(i, config.group_size)
         prefix = block_prefix.format(block=i, group=group, place=place)
-        for ours, theirs in block.items():
-            table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in names_of(theirs))
+        for ours, theirs in _numbered(block, config.num_feedforward_networks - 1):
+            if _has(layer, ours):
+                table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in theirs)
     return {**table, **pooler}
 
 
@@ -142,6 +142,22 @@ def check_sizes(
                 f"{source} does not fit its config: {name} has shape {list(tensors.shape(name))}, "
                 f"the config says {said}."
             )
+
+
+def _numbered(table, networks):
+    """The pairs of a table; those with ``{network}`` once for each number."""
+    for ours, theirs in table.items():
+        for number in range(networks) if "{network}" in ours else (0,):
+            names = tuple(name.format(network=number) for name in names_of(theirs))
+            yield ours.format(network=number), names
+
+
+def _has(model, path):
+    """Whether an attribute path leads to something; variants of a model lack some parts."""
+    try:
+        return find(model, path) is not None
+    except AttributeError:
+        return False
 
 
 def fill(

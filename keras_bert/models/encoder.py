@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_bert.config import EncoderConfig
+from keras_bert.layers.bottleneck_block import BottleneckBlock
 from keras_bert.layers.embeddings import BertEmbeddings
 from keras_bert.layers.heads import Pooler
 from keras_bert.layers.transformer_block import TransformerBlock
@@ -15,7 +16,10 @@ INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 @keras.saving.register_keras_serializable("keras_bert")
 class BertEncoder(keras.Model):
-    """The BERT encoder: embeddings, Transformer blocks, pooler.
+    """The BERT encoder: embeddings, blocks, pooler.
+
+    The blocks are Transformer blocks, or MobileBERT's where the config has something that those
+    alone compute.
 
     Args:
         config: An ``EncoderConfig``.
@@ -61,12 +65,12 @@ class BertEncoder(keras.Model):
             )
         policy = {"dtype": self.dtype_policy}
         self.embeddings = BertEmbeddings(config, name="embeddings", **policy)
+        block = TransformerBlock if _is_plain(config) else BottleneckBlock
         self.blocks = [
-            TransformerBlock(config, name=f"block_{i}", **policy)
-            for i in range(max(config.block_order) + 1)
+            block(config, name=f"block_{i}", **policy) for i in range(max(config.block_order) + 1)
         ]
         self.pooler = None
-        if config.use_pooler:
+        if config.use_pooler and config.pooler_dense:
             self.pooler = Pooler(
                 config.hidden_size,
                 initializer_range=config.initializer_range,
@@ -83,9 +87,9 @@ class BertEncoder(keras.Model):
         Args:
             folder: A Hugging Face folder (``config.json`` and ``model.safetensors``,
                 ``pytorch_model.bin`` or ``tf_model.h5``, sharded or not) of a BERT, RoBERTa, XLM-R,
-                CamemBERT, ELECTRA, ALBERT or DistilBERT; a folder of Google's TensorFlow 1 code
-                (``bert_model.ckpt.*``) of a BERT, ALBERT or ELECTRA; a folder or file written by
-                keras_bert; or ``hf://ORG/NAME``.
+                CamemBERT, ELECTRA, ALBERT, DistilBERT or MobileBERT; a folder of Google's
+                TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT, ELECTRA or MobileBERT;
+                a folder or file written by keras_bert; or ``hf://ORG/NAME``.
             **kwargs: ``verify=True`` compares with the numbers beside a checkpoint that keras_bert
                 wrote; the rest is passed to the constructor, such as ``dtype="mixed_bfloat16"``.
 
@@ -133,12 +137,17 @@ class BertEncoder(keras.Model):
             attention_scores.append(scores)
         outputs = {
             "sequence_output": hidden,
-            "pooled_output": None if self.pooler is None else self.pooler(hidden),
+            "pooled_output": self._pool(hidden),
             "encoder_outputs": encoder_outputs,
         }
         if return_attention_scores:
             outputs["attention_scores"] = attention_scores
         return outputs
+
+    def _pool(self, hidden):
+        if self.pooler is not None:
+            return self.pooler(hidden)
+        return hidden[:, 0] if self.config.use_pooler else None
 
     def _read_inputs(self, inputs):
         if not isinstance(inputs, dict):
@@ -172,3 +181,13 @@ class BertEncoder(keras.Model):
     def get_build_config(self):
         """Nothing: the constructor builds."""
         return None
+
+
+def _is_plain(config):
+    """Whether a ``TransformerBlock`` computes what the config asks for."""
+    return (
+        config.bottleneck_size is None
+        and config.normalization == "layer_norm"
+        and config.output_norm_epsilon is None
+        and config.num_feedforward_networks == 1
+    )

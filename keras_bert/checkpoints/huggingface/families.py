@@ -10,7 +10,7 @@ Source: ``configuration_*.py`` and ``modeling_*.py`` of transformers 5.23.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
@@ -28,12 +28,14 @@ class Family:
         fields: Config field ← theirs.
         defaults: What ``transformers`` takes where ``config.json`` says nothing; EncoderConfig's
             own default where it is not in here.
+        derived: Makes config fields of their fields where it takes more than to rename one.
         always: Config field → what the family computes whatever its config says.
         refused: Their fields that ask for another network, and the only value that is computed.
         shapes: Path → config fields that its tensor's shape shows; see ``check_sizes``.
         projects: Whether a linear layer follows the embeddings also where it need not.
         embeddings: Path in a ``BertEncoder`` ← theirs.
-        block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``.
+        block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``; with the number
+            ``{network}`` of a feed-forward network but the last.
         block_prefix: Of the tensors of a block, with its number ``{block}`` or the numbers of its
             ``{group}`` and ``{place}`` there.
         pooler: Path in a ``BertEncoder`` ← theirs.
@@ -51,6 +53,7 @@ class Family:
     heads: Mapping[str, Table]
     heads_refused: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    derived: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda _: {}
     always: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     refused: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     shapes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=lambda: SHAPES)
@@ -63,6 +66,8 @@ REQUIRED = ("vocab_size", "hidden_size", "num_layers", "num_attention_heads", "i
 #: Tensors that belong to no part of an encoder or classifier, and why they are left out.
 IGNORED = {
     r"embeddings\.position_ids": "the numbers 0, 1, 2, ..., not a weight",
+    r"embeddings\.embedding_transformation\..*": "widens words that are wide enough",
+    r"encoder\.layer\.\d+\.bottleneck\.attention\..*": "a bottleneck that this config goes round",
     r"embeddings\.token_type_embeddings\.weight": "segment types, which this family does not use",
     r"(pre_)?classifier\..*": "head of another task or with other labels",
     r"qa_outputs\..*": "question-answering head",
@@ -352,6 +357,99 @@ DISTILBERT = Family(
     },
 )
 
+#: Their fields that tell the structure, and what ``transformers`` takes where they are not there.
+_MOBILE_BERT_STRUCTURE = {
+    "trigram_input": True,
+    "use_bottleneck": True,
+    "intra_bottleneck_size": 128,
+    "use_bottleneck_attention": False,
+    "key_query_shared_bottleneck": True,
+    "normalization_type": "no_norm",
+}
+
+
+def _mobile_bert_structure(said):
+    has = {**_MOBILE_BERT_STRUCTURE, **{k: v for k, v in said.items() if v is not None}}
+    attention = "query_key" if has["key_query_shared_bottleneck"] else "none"
+    attention = "all" if has["use_bottleneck_attention"] else attention
+    bottleneck = {
+        "bottleneck_size": has["intra_bottleneck_size"],
+        "bottleneck_attention": attention,
+    }
+    return {
+        "embedding_projection": "trigrams" if has["trigram_input"] else "words",
+        "normalization": has["normalization_type"],
+        # Two kinds of LayerNorm are made without an epsilon there, and have PyTorch's.
+        "output_norm_epsilon": None if has["normalization_type"] == "no_norm" else 1e-5,
+        **(bottleneck if has["use_bottleneck"] else {}),
+    }
+
+
+_MOBILE_BERT_PARTS = {
+    "bottleneck.linear": "bottleneck.input.dense",
+    "bottleneck.norm": "bottleneck.input.LayerNorm",
+    "query_key_bottleneck.linear": "bottleneck.attention.dense",
+    "query_key_bottleneck.norm": "bottleneck.attention.LayerNorm",
+    "attention.output_linear": "attention.output.dense",
+    "attention_norm": "attention.output.LayerNorm",
+    "first_feedforward.{network}.intermediate": "ffn.{network}.intermediate.dense",
+    "first_feedforward.{network}.output_linear": "ffn.{network}.output.dense",
+    "first_feedforward.{network}.output_norm": "ffn.{network}.output.LayerNorm",
+    "last_feedforward.intermediate": "intermediate.dense",
+    "last_feedforward.output_linear": "output.dense",
+    "last_feedforward.output_norm": "output.LayerNorm",
+    "output_linear": "output.bottleneck.dense",
+    "output_norm": "output.bottleneck.LayerNorm",
+}
+
+
+def _both_weights(parts):
+    """A table of both weights of each part."""
+    table = {}
+    for ours, theirs in parts.items():
+        names = ("gamma", "beta") if ours.endswith("norm") else ("kernel", "bias")
+        table |= {f"{ours}.{names[0]}": f"{theirs}.weight", f"{ours}.{names[1]}": f"{theirs}.bias"}
+    return table
+
+
+MOBILE_BERT = dataclasses.replace(
+    BERT,
+    prefix="mobilebert.",
+    fields={
+        **_FIELDS,
+        "embedding_size": "embedding_size",
+        "num_feedforward_networks": "num_feedforward_networks",
+        "pooler_dense": "classifier_activation",
+    },
+    defaults={
+        "vocab_size": 30522,
+        "hidden_size": 512,
+        "num_layers": 24,
+        "num_attention_heads": 4,
+        "intermediate_size": 512,
+        "hidden_activation": "relu",
+        "dropout_rate": 0.0,
+        "embedding_size": 128,
+        "num_feedforward_networks": 4,
+    },
+    derived=_mobile_bert_structure,
+    refused={},
+    embeddings={
+        **_EMBEDDINGS,
+        "embeddings.projection.kernel": "embeddings.embedding_transformation.weight",
+        "embeddings.projection.bias": "embeddings.embedding_transformation.bias",
+    },
+    block={
+        # One of the two: what reads the same is one matrix.
+        **{ours: theirs for ours, theirs in _BLOCK.items() if "query_key_value" in ours},
+        "attention.query_key.kernel": ("attention.self.query.weight", "attention.self.key.weight"),
+        "attention.query_key.bias": ("attention.self.query.bias", "attention.self.key.bias"),
+        "attention.value.kernel": "attention.self.value.weight",
+        "attention.value.bias": "attention.self.value.bias",
+        **_both_weights(_MOBILE_BERT_PARTS),
+    },
+)
+
 #: ``model_type`` of ``config.json`` → its family.
 FAMILIES = {
     "bert": BERT,
@@ -361,6 +459,7 @@ FAMILIES = {
     "electra": ELECTRA,
     "albert": ALBERT,
     "distilbert": DISTILBERT,
+    "mobilebert": MOBILE_BERT,
 }
 
 #: ``model_type`` → how its classes' names begin.
