@@ -224,6 +224,13 @@ class EncoderConfig:
         return self.hidden_size if self.embedding_size is None else self.embedding_size
 
     @property
+    def masked_lm_extra_size(self) -> int:
+        """By how much a masked-language-model head is wider than the word embeddings."""
+        # Where the words alone are widened, the head scores a vector that is not narrowed again.
+        wide = self.embedding_projection != "sum"
+        return self.hidden_size - self.embedding_width if wide else 0
+
+    @property
     def max_seq_length(self) -> int:
         """Longest sequence in tokens, special tokens included."""
         taken = self.pad_token_id + 1 if self.positions_skip_padding else 0

@@ -93,10 +93,10 @@ def head_table(table: Table, layer: Any) -> dict[str, str | tuple[str, ...]]:
 
     Args:
         table: Paths of the head's layer ← names.
-        layer: The layer; a masked-language-model head that is tied has no matrix of its own.
+        layer: The layer; a masked-language-model head that is tied has no matrix of its own, and
+            few have extra columns.
     """
-    lacks = ("kernel",) if getattr(layer, "tied", False) else ()
-    return {ours: theirs for ours, theirs in table.items() if ours not in lacks}
+    return {ours: theirs for ours, theirs in table.items() if _has(layer, ours)}
 
 
 def check_sizes(

@@ -448,6 +448,10 @@ MOBILE_BERT = dataclasses.replace(
         "attention.value.bias": "attention.self.value.bias",
         **_both_weights(_MOBILE_BERT_PARTS),
     },
+    heads={
+        **BERT.heads,
+        "masked_lm": {**BERT.heads["masked_lm"], "extra": "cls.predictions.dense.weight"},
+    },
 )
 
 #: ``model_type`` of ``config.json`` → its family.

@@ -112,6 +112,8 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
 
     def _head_names(self, kind: str, table: Table) -> Table:
         """A head's tensors: a tied one has no matrix, an untied one a bias beside its matrix."""
+        if not self.config.masked_lm_extra_size:
+            table = {ours: theirs for ours, theirs in table.items() if ours != "extra"}
         if "kernel" not in table or self.config.tie_word_embeddings:
             return {ours: theirs for ours, theirs in table.items() if ours != "kernel"}
         beside = table["kernel"].removesuffix("weight") + "bias"
