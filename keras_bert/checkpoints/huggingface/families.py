@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from keras_bert.checkpoints import mobile_bert
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
 from keras_bert.checkpoints.loading import SHAPES, Table
 
@@ -357,59 +358,26 @@ DISTILBERT = Family(
     },
 )
 
-#: Their fields that tell the structure, and what ``transformers`` takes where they are not there.
-_MOBILE_BERT_STRUCTURE = {
-    "trigram_input": True,
-    "use_bottleneck": True,
-    "intra_bottleneck_size": 128,
-    "use_bottleneck_attention": False,
-    "key_query_shared_bottleneck": True,
-    "normalization_type": "no_norm",
-}
 
-
-def _mobile_bert_structure(said):
-    has = {**_MOBILE_BERT_STRUCTURE, **{k: v for k, v in said.items() if v is not None}}
-    attention = "query_key" if has["key_query_shared_bottleneck"] else "none"
-    attention = "all" if has["use_bottleneck_attention"] else attention
-    bottleneck = {
-        "bottleneck_size": has["intra_bottleneck_size"],
-        "bottleneck_attention": attention,
+def _mobile_bert(said):
+    defaults = {
+        "hidden_size": 512,
+        "trigram_input": True,
+        "use_bottleneck": True,
+        "intra_bottleneck_size": 128,
+        "use_bottleneck_attention": False,
+        "key_query_shared_bottleneck": True,
     }
+    # Two kinds of LayerNorm are made without an epsilon there, and have PyTorch's.
+    fixed = said.get("normalization_type") == "layer_norm"
     return {
-        "embedding_projection": "trigrams" if has["trigram_input"] else "words",
-        "normalization": has["normalization_type"],
-        # Two kinds of LayerNorm are made without an epsilon there, and have PyTorch's.
-        "output_norm_epsilon": None if has["normalization_type"] == "no_norm" else 1e-5,
-        **(bottleneck if has["use_bottleneck"] else {}),
+        **mobile_bert.structure(said, defaults),
+        "output_norm_epsilon": 1e-5 if fixed else None,
     }
 
 
-_MOBILE_BERT_PARTS = {
-    "bottleneck.linear": "bottleneck.input.dense",
-    "bottleneck.norm": "bottleneck.input.LayerNorm",
-    "query_key_bottleneck.linear": "bottleneck.attention.dense",
-    "query_key_bottleneck.norm": "bottleneck.attention.LayerNorm",
-    "attention.output_linear": "attention.output.dense",
-    "attention_norm": "attention.output.LayerNorm",
-    "first_feedforward.{network}.intermediate": "ffn.{network}.intermediate.dense",
-    "first_feedforward.{network}.output_linear": "ffn.{network}.output.dense",
-    "first_feedforward.{network}.output_norm": "ffn.{network}.output.LayerNorm",
-    "last_feedforward.intermediate": "intermediate.dense",
-    "last_feedforward.output_linear": "output.dense",
-    "last_feedforward.output_norm": "output.LayerNorm",
-    "output_linear": "output.bottleneck.dense",
-    "output_norm": "output.bottleneck.LayerNorm",
-}
-
-
-def _both_weights(parts):
-    """A table of both weights of each part."""
-    table = {}
-    for ours, theirs in parts.items():
-        names = ("gamma", "beta") if ours.endswith("norm") else ("kernel", "bias")
-        table |= {f"{ours}.{names[0]}": f"{theirs}.weight", f"{ours}.{names[1]}": f"{theirs}.bias"}
-    return table
+def _dotted(name):
+    return name.replace("/", ".").replace("ffn_layer_", "ffn.")
 
 
 MOBILE_BERT = dataclasses.replace(
@@ -417,9 +385,7 @@ MOBILE_BERT = dataclasses.replace(
     prefix="mobilebert.",
     fields={
         **_FIELDS,
-        "embedding_size": "embedding_size",
-        "num_feedforward_networks": "num_feedforward_networks",
-        "pooler_dense": "classifier_activation",
+        **mobile_bert.FIELDS,
     },
     defaults={
         "vocab_size": 30522,
@@ -431,8 +397,9 @@ MOBILE_BERT = dataclasses.replace(
         "dropout_rate": 0.0,
         "embedding_size": 128,
         "num_feedforward_networks": 4,
+        "normalization": "no_norm",
     },
-    derived=_mobile_bert_structure,
+    derived=_mobile_bert,
     refused={},
     embeddings={
         **_EMBEDDINGS,
@@ -440,13 +407,8 @@ MOBILE_BERT = dataclasses.replace(
         "embeddings.projection.bias": "embeddings.embedding_transformation.bias",
     },
     block={
-        # One of the two: what reads the same is one matrix.
-        **{ours: theirs for ours, theirs in _BLOCK.items() if "query_key_value" in ours},
-        "attention.query_key.kernel": ("attention.self.query.weight", "attention.self.key.weight"),
-        "attention.query_key.bias": ("attention.self.query.bias", "attention.self.key.bias"),
-        "attention.value.kernel": "attention.self.value.weight",
-        "attention.value.bias": "attention.self.value.bias",
-        **_both_weights(_MOBILE_BERT_PARTS),
+        ours: tuple(map(_dotted, theirs)) if isinstance(theirs, tuple) else _dotted(theirs)
+        for ours, theirs in mobile_bert.block_table("weight", "weight", "bias").items()
     },
     heads={
         **BERT.heads,

@@ -1,0 +1,88 @@
+"""MobileBERT: what the formats share of its config fields and of the names in a block.
+
+Hugging Face's port kept the names of google-research's ``mobilebert``, with dots for slashes.
+
+Source: ``BertConfig`` and ``transformer_model`` in ``mobilebert/modeling.py`` of google-research.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras_bert.checkpoints.loading import Table
+
+__all__ = ["FIELDS", "block_table", "structure"]
+
+#: Config field ← theirs, beside ``CONFIG_FIELDS``.
+FIELDS = {
+    "embedding_size": "embedding_size",
+    "num_feedforward_networks": "num_feedforward_networks",
+    "normalization": "normalization_type",
+    "pooler_dense": "classifier_activation",
+}
+
+#: Path in a ``BottleneckBlock`` ← theirs, of the parts with a kernel and a bias.
+DENSE = {
+    "bottleneck.linear": "bottleneck/input/dense",
+    "query_key_bottleneck.linear": "bottleneck/attention/dense",
+    "attention.output_linear": "attention/output/dense",
+    "first_feedforward.{network}.intermediate": "ffn_layer_{network}/intermediate/dense",
+    "first_feedforward.{network}.output_linear": "ffn_layer_{network}/output/dense",
+    "last_feedforward.intermediate": "intermediate/dense",
+    "last_feedforward.output_linear": "output/dense",
+    "output_linear": "output/bottleneck/dense",
+}
+#: The same of the normalisations.
+NORMS = {
+    "bottleneck.norm": "bottleneck/input/LayerNorm",
+    "query_key_bottleneck.norm": "bottleneck/attention/LayerNorm",
+    "attention_norm": "attention/output/LayerNorm",
+    "first_feedforward.{network}.output_norm": "ffn_layer_{network}/output/LayerNorm",
+    "last_feedforward.output_norm": "output/LayerNorm",
+    "output_norm": "output/bottleneck/LayerNorm",
+}
+#: What reads the same input is one matrix here: of these, a block has the first or the others.
+ATTENTION = {
+    "attention.query_key_value": ("query", "key", "value"),
+    "attention.query_key": ("query", "key"),
+    "attention.value": ("value",),
+}
+
+
+def block_table(kernel: str = "kernel", gamma: str = "gamma", beta: str = "beta") -> Table:
+    """Path in a ``BottleneckBlock`` ← theirs, behind the block's prefix.
+
+    Args:
+        kernel: What they call a matrix; a bias is a bias.
+        gamma: What they call a normalisation's factor.
+        beta: What they call its summand.
+    """
+    table = {}
+    for ours, theirs in ATTENTION.items():
+        for part, name in (("kernel", kernel), ("bias", "bias")):
+            table[f"{ours}.{part}"] = tuple(f"attention/self/{t}/{name}" for t in theirs)
+    for ours, theirs in DENSE.items():
+        table |= {f"{ours}.kernel": f"{theirs}/{kernel}", f"{ours}.bias": f"{theirs}/bias"}
+    for ours, theirs in NORMS.items():
+        table |= {f"{ours}.gamma": f"{theirs}/{gamma}", f"{ours}.beta": f"{theirs}/{beta}"}
+    return table
+
+
+def structure(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The config fields that follow from several of theirs.
+
+    Args:
+        said: Their config file.
+        defaults: What they take where it says nothing.
+    """
+    has = {**defaults, **{name: value for name, value in said.items() if value is not None}}
+    fields = {"embedding_projection": "trigrams" if has["trigram_input"] else "words"}
+    if not has["use_bottleneck"]:
+        return fields
+    attention = "query_key" if has["key_query_shared_bottleneck"] else "none"
+    return {
+        **fields,
+        "bottleneck_size": has.get("intra_bottleneck_size", has["hidden_size"]),
+        "bottleneck_attention": "all" if has["use_bottleneck_attention"] else attention,
+    }
