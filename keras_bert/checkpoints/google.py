@@ -39,11 +39,24 @@ THEIR_ACTIVATIONS = {"gelu": "gelu_tanh", "relu": "relu", "tanh": "tanh", "linea
 #: Without these there is no model; the others have BERT's own defaults.
 REQUIRED = ("hidden_size", "num_layers", "num_attention_heads", "intermediate_size")
 #: Files that may hold the config.
-CONFIG_FILES = ("bert_config.json", "albert_config.json", "electra_config.json")
+CONFIG_FILES = (
+    "bert_config.json",
+    "albert_config.json",
+    "electra_config.json",
+    "mobilebert_config.json",
+)
 #: Width of a head in every published ELECTRA, where no config tells their number.
 ELECTRA_HEAD_SIZE = 64
-#: Heads in every published MobileBERT.
-MOBILE_BERT_HEADS = 4
+#: What the shapes do not tell, in every published MobileBERT and in its teacher.
+MOBILE_BERT_GUESSES = {
+    "no_norm": {
+        "normalization": "no_norm",
+        "num_attention_heads": 4,
+        "hidden_activation": "relu",
+        "dropout_rate": 0.0,
+    },
+    "layer_norm": {"num_attention_heads": 4},
+}
 #: Families whose releases come without a config.
 WITHOUT_CONFIG = ("electra", "mobilebert")
 
@@ -207,6 +220,7 @@ def _mobile_bert(norm):
                 "extra": "cls/predictions/extra_output_weights",
             },
         },
+        always={"normalization": "no_norm" if norm == "FakeLayerNorm" else "layer_norm"},
     )
 
 
@@ -251,7 +265,8 @@ class GoogleCheckpoint(FolderCheckpoint):
 
     @functools.cached_property
     def _family(self) -> Family:
-        if any(name in self._tensors for name in MOBILE_BERT_SIGNS):
+        is_named = os.path.isfile(os.path.join(self.folder, "mobilebert_config.json"))
+        if is_named or any(name in self._tensors for name in MOBILE_BERT_SIGNS):
             return MOBILE_BERT if MOBILE_BERT_SIGNS[0] in self._tensors else MOBILE_BERT_LAYER_NORM
         for family in (ELECTRA, ALBERT, ALBERT_ZH, BERT):
             first = family.block_prefix.format(block=0, group=0, place=0)
@@ -281,7 +296,7 @@ class GoogleCheckpoint(FolderCheckpoint):
         said["hidden_activation"] = family.activations[activation.lower()]
         projection = family.embeddings["embeddings.projection.kernel"]
         if family.name == "mobilebert":
-            said |= self._widened_words(said)
+            said |= self._check_mobile_bert(said)
         elif projection in self._tensors:
             said["embedding_size"] = self._tensors.shape(projection)[0]
         if family is ALBERT:
@@ -324,7 +339,9 @@ class GoogleCheckpoint(FolderCheckpoint):
 
     def _sizes(self) -> dict[str, Any]:
         if self._family.name == "mobilebert":
-            return self._mobile_bert_sizes()
+            tables = self._family.embeddings, self._family.block
+            shapes = mobile_bert.sizes(self._tensors, self._tensors.prefix, *tables)
+            return {**shapes, **MOBILE_BERT_GUESSES[self._family.always["normalization"]]}
         family, count = self._family, 0
         first = family.block["intermediate.kernel"]
         while family.block_prefix.format(block=count) + first in self._tensors:
@@ -343,65 +360,16 @@ class GoogleCheckpoint(FolderCheckpoint):
             "type_vocab_size": self._rows("type_embeddings"),
         }
 
-    def _mobile_bert_sizes(self) -> dict[str, Any]:
-        """What the shapes tell of a MobileBERT; what they do not, all that were published share."""
-        block, layers = self._family.block, 0
-        while f"bert/encoder/layer_{layers}/attention/self/value/kernel" in self._tensors:
-            layers += 1
-        first = "bert/encoder/layer_0/"
-        networks = block["first_feedforward.{network}.intermediate.kernel"]
-        count = 1
-        while first + networks.format(network=count - 1) in self._tensors:
-            count += 1
-        hidden = self._sides(self._family.embeddings["embeddings.position_embeddings"])[1]
-        inner, intermediate = self._sides(first + block["last_feedforward.intermediate.kernel"])
-        is_affine = self._family is MOBILE_BERT
-        trigram = self._family.embeddings["embeddings.projection.kernel"]
-        width = self._sides(self._family.embeddings["embeddings.word_embeddings"])[1]
-        fields = {
-            "hidden_size": hidden,
-            "trigram_input": trigram in self._tensors and self._sides(trigram)[0] == 3 * width,
-            "use_bottleneck": first + block["bottleneck.linear.kernel"] in self._tensors,
-            "intra_bottleneck_size": inner,
-            "key_query_shared_bottleneck": first + block["query_key_bottleneck.linear.kernel"]
-            in self._tensors,
-            "use_bottleneck_attention": inner != hidden
-            and self._sides(first + "attention/self/value/kernel")[0] == inner,
-        }
-        return {
-            "vocab_size": self._rows("word_embeddings"),
-            "hidden_size": hidden,
-            "num_layers": layers,
-            "num_attention_heads": MOBILE_BERT_HEADS,
-            "intermediate_size": intermediate,
-            "hidden_activation": "relu" if is_affine else "gelu",
-            "dropout_rate": 0.0 if is_affine else 0.1,
-            "normalization": "no_norm" if is_affine else "layer_norm",
-            "max_position_embeddings": self._rows("position_embeddings"),
-            "type_vocab_size": self._rows("type_embeddings"),
-            "num_feedforward_networks": count,
-            "pooler_dense": self._family.pooler["pooler.kernel"] in self._tensors,
-            **mobile_bert.structure(fields, {}),
-        }
-
-    def _widened_words(self, said: dict[str, Any]) -> dict[str, Any]:
-        """Width of the words of a MobileBERT, if another than the encoder's."""
-        if (said.get("normalization") == "no_norm") != (self._family is MOBILE_BERT):
+    def _check_mobile_bert(self, said: dict[str, Any]) -> dict[str, Any]:
+        """The width of the words, if another than the encoder's; an error on another norm."""
+        normalization = said.get("normalization", "layer_norm")
+        if normalization != self._family.always["normalization"]:
             raise CheckpointError(
-                f"{self._config_path} says normalization_type={said.get('normalization')!r}, which "
-                f"is not what the variables of {self._tensors.prefix} are for."
+                f"{self._config_path} says normalization_type={normalization!r}; the variables of "
+                f"{self._tensors.prefix} are for {self._family.always['normalization']!r}."
             )
-        width = self._sides(self._family.embeddings["embeddings.word_embeddings"])[1]
-        return {"embedding_size": None if width == said["hidden_size"] else width}
-
-    def _sides(self, name: str) -> tuple[int, int]:
-        """Rows and columns of a matrix."""
-        if name not in self._tensors:
-            raise CheckpointError(f"{self._tensors.prefix} lacks {name}.")
-        shape = self._tensors.shape(name)
-        if len(shape) != 2:
-            raise CheckpointError(f"{self._tensors.prefix}: {name} has shape {list(shape)}.")
-        return shape
+        shape = self._tensors.shape(self._family.embeddings["embeddings.word_embeddings"])
+        return {"embedding_size": None if shape[-1] == said["hidden_size"] else shape[-1]}
 
     def _rows(self, table: str) -> int:
         name = self._family.embeddings[f"embeddings.{table}"]
@@ -566,7 +534,7 @@ def write_google(parts: Parts, folder: str) -> EncoderConfig | None:
 def _family_of(config: EncoderConfig) -> tuple[Family, dict[str, Any]]:
     """The code base that computes what a config asks for, and what it has in its config file."""
     differences = {}
-    for family in (BERT, ALBERT, ELECTRA):
+    for family in (BERT, ALBERT, ELECTRA, MOBILE_BERT, MOBILE_BERT_LAYER_NORM):
         names = {meaning: name for name, meaning in family.activations.items()}
         activation = ACTIVATIONS[config.hidden_activation]
         said = {ours: getattr(config, ours) for ours in CONFIG_FIELDS}
@@ -575,6 +543,9 @@ def _family_of(config: EncoderConfig) -> tuple[Family, dict[str, Any]]:
             said["embedding_size"] = config.embedding_size
         if family is ALBERT:
             said |= {"num_layer_groups": config.num_layer_groups, "group_size": config.group_size}
+        if family.name == "mobilebert":
+            said |= {ours: getattr(config, ours) for ours in mobile_bert.FIELDS}
+            said |= mobile_bert.structure(mobile_bert.structure_fields(config), {})
         again = EncoderConfig(**said | dict(family.always), use_pooler=config.use_pooler)
         different = different_fields(config, again)
         if activation not in names and activation != "gelu":
@@ -604,4 +575,8 @@ def _fields(config, family, names):
     if family is ALBERT:
         fields["num_hidden_groups"] = config.num_layer_groups
         fields["inner_group_num"] = config.group_size
+    if family.name == "mobilebert":
+        own = {theirs: getattr(config, ours) for ours, theirs in mobile_bert.FIELDS.items()}
+        own |= mobile_bert.structure_fields(config)
+        fields |= {name: value for name, value in own.items() if value is not None}
     return fields

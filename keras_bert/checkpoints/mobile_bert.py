@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keras_bert.checkpoints.loading import Table
+from keras_bert.checkpoints.loading import Table, Tensors
+from keras_bert.checkpoints.report import CheckpointError
+from keras_bert.config import EncoderConfig
 
-__all__ = ["FIELDS", "block_table", "structure"]
+__all__ = ["FIELDS", "block_table", "sizes", "structure", "structure_fields"]
 
 #: Config field ← theirs, beside ``CONFIG_FIELDS``.
 FIELDS = {
@@ -77,12 +79,85 @@ def structure(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str,
         defaults: What they take where it says nothing.
     """
     has = {**defaults, **{name: value for name, value in said.items() if value is not None}}
+    has.setdefault("intra_bottleneck_size", has.get("hidden_size"))
     fields = {"embedding_projection": "trigrams" if has["trigram_input"] else "words"}
     if not has["use_bottleneck"]:
         return fields
     attention = "query_key" if has["key_query_shared_bottleneck"] else "none"
     return {
         **fields,
-        "bottleneck_size": has.get("intra_bottleneck_size", has["hidden_size"]),
+        "bottleneck_size": has["intra_bottleneck_size"],
         "bottleneck_attention": "all" if has["use_bottleneck_attention"] else attention,
+    }
+
+
+def structure_fields(config: EncoderConfig) -> dict[str, Any]:
+    """``structure`` backwards: their fields for what a config asks for."""
+    return {
+        "trigram_input": config.embedding_projection == "trigrams",
+        "use_bottleneck": config.bottleneck_size is not None,
+        "intra_bottleneck_size": config.inner_size,
+        "use_bottleneck_attention": config.bottleneck_attention == "all",
+        "key_query_shared_bottleneck": config.bottleneck_attention == "query_key",
+    }
+
+
+def sizes(tensors: Tensors, source: str, embeddings: Table, block: Table) -> dict[str, Any]:
+    """The config fields that the shapes tell of a checkpoint as google-research writes it.
+
+    Args:
+        tensors: Its variables.
+        source: Its path, for messages.
+        embeddings: Path in a ``BertEncoder`` ← theirs.
+        block: Path in a ``BottleneckBlock`` ← theirs.
+
+    Raises:
+        CheckpointError: If a matrix is missing or has another number of dimensions than two.
+    """
+
+    def sides(name):
+        shape = tuple(tensors.shape(name)) if name in tensors else ()
+        if len(shape) != 2:
+            raise CheckpointError(f"{source}: {name} is not there, or no matrix.")
+        return shape
+
+    def count(name):
+        number = 0
+        while name.format(number, network=number) in tensors:
+            number += 1
+        return number
+
+    first, value = "bert/encoder/layer_0/", "attention/self/value/kernel"
+    words, positions, types, widening = (
+        embeddings[f"embeddings.{name}"]
+        for name in (
+            "word_embeddings",
+            "position_embeddings",
+            "type_embeddings",
+            "projection.kernel",
+        )
+    )
+    vocabulary, width = sides(words)
+    hidden = sides(positions)[1]
+    inner, intermediate = sides(first + block["last_feedforward.intermediate.kernel"])
+    fields = {
+        "hidden_size": hidden,
+        "trigram_input": widening in tensors and sides(widening)[0] == 3 * width,
+        "use_bottleneck": first + block["bottleneck.linear.kernel"] in tensors,
+        "intra_bottleneck_size": inner,
+        "key_query_shared_bottleneck": first + block["query_key_bottleneck.linear.kernel"]
+        in tensors,
+        "use_bottleneck_attention": inner != hidden and sides(first + value)[0] == inner,
+    }
+    networks = first + block["first_feedforward.{network}.intermediate.kernel"]
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": hidden,
+        "num_layers": count("bert/encoder/layer_{}/" + value),
+        "intermediate_size": intermediate,
+        "max_position_embeddings": sides(positions)[0],
+        "type_vocab_size": sides(types)[0],
+        "num_feedforward_networks": 1 + count(networks),
+        "pooler_dense": "bert/pooler/dense/kernel" in tensors,
+        **structure(fields, {}),
     }

@@ -146,5 +146,7 @@ def _meaning(config):
     del fields["classifier_dropout"], fields["initializer_range"]
     for name in ("hidden_activation", "classifier_activation"):
         fields[name] = ACTIVATIONS.get(fields[name])
+    if config.embedding_size is None and config.embedding_projection == "words":
+        fields["embedding_projection"] = "sum"  # for there is no linear layer
     masked_lm = config.masked_lm_activation or config.hidden_activation
     return {**fields, "masked_lm_activation": ACTIVATIONS[masked_lm]}

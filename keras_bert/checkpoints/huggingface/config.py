@@ -48,10 +48,11 @@ def read_config(
         if fields.get(theirs) is not None
     }
     _check_types(source, said, family.fields)
-    missing = [family.fields[name] for name in REQUIRED if name not in said]
+    required = [name for name in REQUIRED if name not in family.defaults]
+    missing = [family.fields[name] for name in required if name not in said]
     if missing:
         raise CheckpointError(f"{source} does not say {', '.join(missing)}.")
-    ours = {**family.defaults, **said, **family.always}
+    ours = {**family.defaults, **said, **family.derived(fields), **family.always}
     if not family.projects and ours.get("embedding_size") == ours["hidden_size"]:
         del ours["embedding_size"]
     try:
@@ -86,7 +87,8 @@ def write_config(config: EncoderConfig, family: Family) -> dict[str, Any]:
         "embedding_size": config.embedding_width,
         "classifier_dropout": config.head_dropout_rate,
     }
-    return {theirs: values[ours] for ours, theirs in family.fields.items()}
+    fields = {theirs: values[ours] for ours, theirs in family.fields.items()}
+    return {**fields, **family.written(config)}
 
 
 def _their_name(activation):

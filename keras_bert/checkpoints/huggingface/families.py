@@ -10,12 +10,13 @@ Source: ``configuration_*.py`` and ``modeling_*.py`` of transformers 5.23.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from keras_bert.checkpoints import mobile_bert
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
 from keras_bert.checkpoints.loading import SHAPES, Table
+from keras_bert.config import EncoderConfig
 
 __all__ = ["ARCHITECTURES", "CLASSES", "FAMILIES", "IGNORED", "REQUIRED", "Family"]
 
@@ -30,6 +31,9 @@ class Family:
         defaults: What ``transformers`` takes where ``config.json`` says nothing; EncoderConfig's
             own default where it is not in here.
         derived: Makes config fields of their fields where it takes more than to rename one.
+        written: Makes these fields of theirs of a config.
+        idle: Tensors that a model of an encoder and these kinds of heads has and makes no use of,
+            each with its shape.
         always: Config field → what the family computes whatever its config says.
         refused: Their fields that ask for another network, and the only value that is computed.
         shapes: Path → config fields that its tensor's shape shows; see ``check_sizes``.
@@ -55,6 +59,8 @@ class Family:
     heads_refused: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     derived: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda _: {}
+    written: Callable[[EncoderConfig], dict[str, Any]] = lambda _: {}
+    idle: Callable[[EncoderConfig, Collection[str]], dict[str, tuple]] = lambda *_: {}
     always: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     refused: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     shapes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=lambda: SHAPES)
@@ -376,6 +382,16 @@ def _mobile_bert(said):
     }
 
 
+def _mobile_bert_idle(config, heads):
+    tensors, width = {}, config.embedding_width
+    if config.embedding_size is None and config.embedding_projection == "words":
+        name = "embeddings.embedding_transformation"
+        tensors = {f"{name}.weight": (width, width), f"{name}.bias": (width,)}
+    if "masked_lm" in heads and not config.masked_lm_extra_size:
+        tensors["cls.predictions.dense.weight"] = (0, config.vocab_size)
+    return tensors
+
+
 def _dotted(name):
     return name.replace("/", ".").replace("ffn_layer_", "ffn.")
 
@@ -400,6 +416,8 @@ MOBILE_BERT = dataclasses.replace(
         "normalization": "no_norm",
     },
     derived=_mobile_bert,
+    written=mobile_bert.structure_fields,
+    idle=_mobile_bert_idle,
     refused={},
     embeddings={
         **_EMBEDDINGS,
@@ -437,6 +455,7 @@ CLASSES = {
     "electra": "Electra",
     "albert": "Albert",
     "distilbert": "DistilBert",
+    "mobilebert": "MobileBert",
 }
 
 #: How a class of ``transformers`` ends, in ``architectures`` of ``config.json`` → its heads.
