@@ -39,11 +39,12 @@ class Inspection:
 
     def __str__(self):
         config = self.config
-        embeddings = f", embeddings {config.embedding_size}" if config.embedding_size else ""
+        widths = f", embeddings {config.embedding_size}" if config.embedding_size else ""
+        widths += f", bottleneck {config.bottleneck_size}" if config.bottleneck_size else ""
         rows = {
             "format": self.format,
             "family": self.family,
-            "encoder": f"{config.num_layers} layers, hidden {config.hidden_size}{embeddings}, "
+            "encoder": f"{config.num_layers} layers, hidden {config.hidden_size}{widths}, "
             f"{config.num_attention_heads} heads, feed-forward {config.intermediate_size}, "
             f"{config.hidden_activation}",
             "sizes": f"vocabulary {config.vocab_size}, {config.max_seq_length} positions, "
