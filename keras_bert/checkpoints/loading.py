@@ -120,11 +120,12 @@ def check_sizes(
     Raises:
         CheckpointError: If the config has a size that the tensors do not bear out.
     """
-    if config.num_layers > MOST_LAYERS:
-        raise CheckpointError(
-            f"{source} does not fit its config: num_layers={config.num_layers}, which is more than "
-            f"{MOST_LAYERS}."
-        )
+    for name in ("num_layers", "num_feedforward_networks"):
+        if getattr(config, name) > MOST_LAYERS:
+            raise CheckpointError(
+                f"{source} does not fit its config: {name}={getattr(config, name)}, which is more "
+                f"than {MOST_LAYERS}."
+            )
     groups = config.num_layers if config.num_layer_groups is None else config.num_layer_groups
     last = groups * config.group_size - 1
     prefix = block_prefix.format(block=last, group=groups - 1, place=config.group_size - 1)

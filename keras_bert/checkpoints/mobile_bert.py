@@ -14,7 +14,7 @@ from keras_bert.checkpoints.loading import Table, Tensors
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig
 
-__all__ = ["FIELDS", "block_table", "sizes", "structure", "structure_fields"]
+__all__ = ["FIELDS", "SHAPES", "block_table", "sizes", "structure", "structure_fields"]
 
 #: Config field ← theirs, beside ``CONFIG_FIELDS``.
 FIELDS = {
@@ -22,6 +22,23 @@ FIELDS = {
     "num_feedforward_networks": "num_feedforward_networks",
     "normalization": "normalization_type",
     "pooler_dense": "classifier_activation",
+}
+
+#: Their fields that say yes or no to a part.
+SWITCHES = (
+    "trigram_input",
+    "use_bottleneck",
+    "use_bottleneck_attention",
+    "key_query_shared_bottleneck",
+)
+
+#: Path → config fields that its shape shows; see ``check_sizes``.
+SHAPES = {
+    "embeddings.word_embeddings": ("vocab_size", "embedding_width"),
+    "embeddings.position_embeddings": ("max_position_embeddings", "hidden_size"),
+    "embeddings.type_embeddings": ("type_vocab_size", "hidden_size"),
+    "attention.output_linear.kernel": ("inner_size", "inner_size"),
+    "last_feedforward.intermediate.kernel": ("inner_size", "intermediate_size"),
 }
 
 #: Path in a ``BottleneckBlock`` ← theirs, of the parts with a kernel and a bias.
@@ -77,8 +94,14 @@ def structure(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str,
     Args:
         said: Their config file.
         defaults: What they take where it says nothing.
+
+    Raises:
+        CheckpointError: If it says something else than yes or no where only that is an answer.
     """
     has = {**defaults, **{name: value for name, value in said.items() if value is not None}}
+    for name in SWITCHES:
+        if not isinstance(has[name], bool):
+            raise CheckpointError(f"The config says {name}={has[name]!r}; expected true or false.")
     has.setdefault("intra_bottleneck_size", has.get("hidden_size"))
     fields = {"embedding_projection": "trigrams" if has["trigram_input"] else "words"}
     if not has["use_bottleneck"]:

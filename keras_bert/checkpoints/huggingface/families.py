@@ -417,6 +417,7 @@ MOBILE_BERT = dataclasses.replace(
     },
     derived=_mobile_bert,
     written=mobile_bert.structure_fields,
+    shapes=mobile_bert.SHAPES,
     idle=_mobile_bert_idle,
     refused={},
     embeddings={
