@@ -76,11 +76,16 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
         counts, fields = family.always.get("positions_skip_padding"), self._fields
         if counts and isinstance(self._files, TensorFlowWeights):
             fields = {**fields, family.fields["pad_token_id"]: COUNTED_PADDING}
+        # TensorFlow's classes write this matrix only where it is one of its own.
+        kernel = family.heads.get("masked_lm", {}).get("kernel")
+        if isinstance(self._files, TensorFlowWeights) and kernel in self._tensors:
+            fields = {**fields, "tie_word_embeddings": False}
         config = read_config(path, fields, family, has_pooler)
         tables = {**family.embeddings, **family.block}
         check_sizes(self.folder, config, self._tensors, tables, family.block_prefix, family.shapes)
         # A pooler without weights is always there.
-        return config if config.pooler_dense else dataclasses.replace(config, use_pooler=True)
+        takes_first_token = not getattr(config, "pooler_dense", True)
+        return dataclasses.replace(config, use_pooler=True) if takes_first_token else config
 
     @functools.cached_property
     def heads(self) -> dict[str, int]:
