@@ -69,7 +69,7 @@ class SelfAttention(keras.layers.Layer):
         self.query_key_value = Linear(3 * self.hidden_size, name="query_key_value", **linear)
 
     def build(self, input_shape=None):
-        """Creates the weights of both linear layers; the input is ``hidden_size`` wide."""
+        """Creates the weights of both linear layers."""
         self.query_key_value.build(input_shape or (None, None, self.hidden_size))
         self.output_linear.build((None, None, self.hidden_size))
 
