@@ -1,0 +1,124 @@
+"""Reading a folder with a TensorFlow 2 checkpoint of TF Model Garden."""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from typing import Any
+
+from keras_bert.checkpoints.folder import CONFIG_FIELDS, FolderCheckpoint, read_json
+from keras_bert.checkpoints.garden.names import ACTIVATIONS, BERT, IGNORED
+from keras_bert.checkpoints.garden.params import read_encoder_params
+from keras_bert.checkpoints.garden.parts import Parts
+from keras_bert.checkpoints.report import CheckpointError
+from keras_bert.checkpoints.tf_variables import Variables, find_prefix, is_object_based
+from keras_bert.config import EncoderConfig
+
+__all__ = ["GardenCheckpoint"]
+
+#: What the Garden takes where nothing is said.
+DEFAULT_ACTIVATION = "gelu"
+
+#: Config file → its reader, and our config field ← the file's.
+CONFIG_FILES = {
+    "bert_config.json": (read_json, {**CONFIG_FIELDS, "embedding_size": "embedding_size"}),
+    "params.yaml": (
+        read_encoder_params,
+        {
+            **{ours: ours for ours in CONFIG_FIELDS},
+            "embedding_size": "embedding_size",
+        },
+    ),
+}
+#: Fields of these files that ask for another network, and the only value that is computed.
+REFUSED = {"norm_first": False, "output_range": None}
+
+
+class GardenCheckpoint(FolderCheckpoint):
+    """A folder with a TensorFlow 2 checkpoint of TF Model Garden's BERT.
+
+    Sizes come from the shapes of the variables, the number of heads too; ``bert_config.json`` or
+    ``params.yaml`` beside them tells the activation and the dropout rates.
+
+    Args:
+        folder: The folder: ``*.index`` and ``*.data-...``, and a vocabulary.
+
+    Raises:
+        CheckpointError: If a file is missing or damaged, or there is no BERT encoder in it.
+    """
+
+    format = "TF Model Garden"
+    family = "bert"
+    ignored = IGNORED
+    _family = BERT
+
+    def __init__(self, folder: str):
+        super().__init__(folder)
+        self._tensors = Parts(Variables(find_prefix(folder)))
+
+    @staticmethod
+    def is_there(folder: str) -> bool:
+        """Whether a folder holds a TensorFlow 2 checkpoint."""
+        return is_object_based(folder)
+
+    @functools.cached_property
+    def config(self) -> EncoderConfig:
+        """The encoder's config: sizes as the variables' shapes tell, the rest as the file says."""
+        (path, said), sizes = self._said(), self._tensors.sizes()
+        if said.get("embedding_size") in (None, sizes["hidden_size"]):
+            # Said or not, where it is the hidden size nothing is projected.
+            said["embedding_size"] = None
+        wrong = [
+            f"{name}={said[name]!r}, where the weights have {sizes[name]!r}"
+            for name in sizes
+            if said.get(name, sizes[name]) != sizes[name]
+        ]
+        if wrong:
+            raise CheckpointError(f"{path} says {'; '.join(wrong)}.")
+        activation = said.get("hidden_activation", DEFAULT_ACTIVATION) or "linear"
+        if not isinstance(activation, str) or activation.lower() not in ACTIVATIONS:
+            raise CheckpointError(
+                f"{path} says that the activation is {activation!r}; known are "
+                f"{', '.join(ACTIVATIONS)}."
+            )
+        said["hidden_activation"] = ACTIVATIONS[activation.lower()]
+        has_pooler = self._family.pooler["pooler.kernel"] in self._tensors
+        try:
+            return EncoderConfig(**{**said, **sizes}, use_pooler=has_pooler)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: {error}") from None
+
+    def _said(self) -> tuple[str, dict[str, Any]]:
+        """Path of the config file, and what it says, under the names of our fields."""
+        for file, (read, names) in CONFIG_FILES.items():
+            path = os.path.join(self.folder, file)
+            if os.path.isfile(path):
+                break
+        else:
+            warnings.warn(
+                f"{self.folder} has neither {' nor '.join(CONFIG_FILES)}. Its activation is taken "
+                "to be the Garden's default, gelu in its tanh form.",
+                stacklevel=2,
+            )
+            return self.folder, {}
+        fields = read(path)
+        for name, only in REFUSED.items():
+            if fields.get(name, only) not in (only, None):
+                raise CheckpointError(
+                    f"{path} says {name}={fields[name]!r}; only {only!r} can be loaded."
+                )
+        return path, {ours: fields[name] for ours, name in names.items() if name in fields}
+
+    @property
+    def labels(self) -> list[str] | None:
+        """Names for the labels of a ``BertClassifier``, which has none; None without its head."""
+        names = self._family.classifier.values()
+        if not self.config.use_pooler or not all(name in self._tensors for name in names):
+            return None
+        shape = self._tensors.shape(self._family.classifier["logits.bias"])
+        return [f"LABEL_{i}" for i in range(shape[0])] if shape else None
+
+    def transposed(self, variable: Any, name: str) -> bool:
+        """Whether a tensor is the transpose of its variable: none is."""
+        return False

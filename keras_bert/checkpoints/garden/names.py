@@ -1,0 +1,107 @@
+"""What TF Model Garden calls the parts of a BERT, as tables.
+
+On the left of each table stands an attribute path of our models, on the right the path of an
+object of theirs: ``encoder/...`` is found wherever the encoder is in a checkpoint, and so is a
+head. Matrices are held as they are here, but for those of attention, which have an axis more:
+(hidden, heads, head size) for query, key and value, (heads, head size, hidden) behind them.
+
+Source: tensorflow/models ``official/nlp/modeling/networks/bert_encoder.py``,
+``layers/transformer_encoder_block.py``, ``layers/masked_lm.py``, ``layers/cls_head.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from keras_bert.checkpoints.loading import Table
+
+__all__ = ["ACTIVATIONS", "BERT", "FORMER", "IGNORED", "UNNAMED", "Family"]
+
+#: Their activations' names → ours, as their ``tf_utils.get_activation`` reads them. Their gelu is
+#: the tanh form.
+ACTIVATIONS = {
+    "gelu": "gelu_tanh",
+    "relu": "relu",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "swish": "silu",
+    "simple_swish": "silu",
+    "silu": "silu",
+    "mish": "mish",
+    "linear": "linear",
+    "identity": "linear",
+}
+
+#: Part of an encoder → its name where a checkpoint tells only the order of the layers, as those of
+#: 2020 do. Blocks follow, with the projection before and the pooler behind them.
+UNNAMED = {
+    "_embedding_layer": "layer_with_weights-0",
+    "_position_embedding_layer": "layer_with_weights-1",
+    "_type_embedding_layer": "layer_with_weights-2",
+    "_embedding_norm_layer": "layer_with_weights-3",
+}
+#: Part of a block → where it was in 2020.
+FORMER = {"_attention_layer/_output_dense": "_attention_output_dense"}
+
+#: Variables that belong to no part of an encoder or its heads, and why they are left out.
+IGNORED = {
+    r".*/\.OPTIMIZER_SLOT/.*|optimizer/.*": "state of the optimiser",
+    r"save_counter|(.*/)?global_step": "a counter, not a weight",
+    r"do_lower_case": "how to split text, not a weight",
+    r"encoder/_pooler_layer/.*": "pooler, which this model has no use for",
+    r"masked_lm/.*": "masked-language-model head",
+    r"next_sentence/.*": "next-sentence head",
+    r"span_labeling/.*": "question-answering head",
+    r"(?!encoder/).*": "head of another task or with other labels",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Names of an encoder's parts; see ``encoder_table`` for the tables."""
+
+    embeddings: Table
+    block: Table
+    block_prefix: str
+    pooler: Table
+    classifier: Table
+
+
+def _dense(table: Mapping[str, str]) -> dict[str, str]:
+    return {f"{o}.{part}": f"{t}/{part}" for o, t in table.items() for part in ("kernel", "bias")}
+
+
+def _norm(table: Mapping[str, str]) -> dict[str, str]:
+    return {f"{o}.{part}": f"{t}/{part}" for o, t in table.items() for part in ("gamma", "beta")}
+
+
+BERT = Family(
+    embeddings={
+        "embeddings.word_embeddings": "encoder/_embedding_layer/embeddings",
+        "embeddings.position_embeddings": "encoder/_position_embedding_layer/embeddings",
+        "embeddings.type_embeddings": "encoder/_type_embedding_layer/embeddings",
+        **_norm({"embeddings.layer_norm": "encoder/_embedding_norm_layer"}),
+        **_dense({"embeddings.projection": "encoder/_embedding_projection"}),
+    },
+    block={
+        **{
+            f"attention.query_key_value.{part}": tuple(
+                f"_attention_layer/{name}/{part}"
+                for name in ("_query_dense", "_key_dense", "_value_dense")
+            )
+            for part in ("kernel", "bias")
+        },
+        **_dense(
+            {
+                "attention.output_linear": "_attention_layer/_output_dense",
+                "intermediate": "_intermediate_dense",
+                "output_linear": "_output_dense",
+            }
+        ),
+        **_norm({"attention_norm": "_attention_layer_norm", "output_norm": "_output_layer_norm"}),
+    },
+    block_prefix="encoder/_transformer_layers/{block}/",
+    pooler=_dense({"pooler": "encoder/_pooler_layer"}),
+    classifier=_dense({"logits": "classifier/out_proj"}),
+)

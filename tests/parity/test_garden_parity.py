@@ -1,0 +1,41 @@
+"""TF Model Garden's checkpoints against its own code; see fixtures/make/garden.py."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import keras_bert as kb
+from tests.parity.comparison import INPUTS, TOLERANCE, off
+
+FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "garden"
+CASES = sorted(path.parent.name for path in FOLDER.glob("*/expected.npz"))
+#: No config: the activation is guessed, and a warning says so.
+pytestmark = pytest.mark.filterwarnings("ignore:.*neither bert_config.json nor params.yaml")
+
+
+def read(name):
+    """(inputs, expected outputs)."""
+    arrays = dict(np.load(FOLDER / name / "expected.npz"))
+    return {name: arrays.pop(name) for name in INPUTS}, arrays
+
+
+def test_all_cases_are_there():
+    assert CASES == [
+        "classifier",
+        "encoder",
+        "encoder_v2",
+        "pretrainer",
+        "pretrainer_items",
+        "span_labeler",
+        "token_classifier",
+    ]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_encoder(name):
+    inputs, expected = read(name)
+    encoder = kb.BertEncoder.from_pretrained(str(FOLDER / name))
+    outputs = encoder(inputs)
+    for output in ("sequence_output", "pooled_output", "encoder_outputs"):
+        assert off(outputs[output], expected[output]) <= TOLERANCE, output
