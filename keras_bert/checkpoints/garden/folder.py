@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import os
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from keras_bert.checkpoints.folder import CONFIG_FIELDS, FolderCheckpoint, read_json
 from keras_bert.checkpoints.garden.names import ACTIVATIONS, BERT, IGNORED
 from keras_bert.checkpoints.garden.params import read_encoder_params
 from keras_bert.checkpoints.garden.parts import Parts
+from keras_bert.checkpoints.loading import Table
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.tf_variables import Variables, find_prefix, is_object_based
 from keras_bert.config import EncoderConfig
+from keras_bert.models.heads import HEADS
 
 __all__ = ["GardenCheckpoint"]
 
@@ -89,19 +92,22 @@ class GardenCheckpoint(FolderCheckpoint):
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: {error}") from None
 
+    @property
+    def _config_path(self) -> str | None:
+        paths = (os.path.join(self.folder, name) for name in CONFIG_FILES)
+        return next((path for path in paths if os.path.isfile(path)), None)
+
     def _said(self) -> tuple[str, dict[str, Any]]:
         """Path of the config file, and what it says, under the names of our fields."""
-        for file, (read, names) in CONFIG_FILES.items():
-            path = os.path.join(self.folder, file)
-            if os.path.isfile(path):
-                break
-        else:
+        path = self._config_path
+        if path is None:
             warnings.warn(
                 f"{self.folder} has neither {' nor '.join(CONFIG_FILES)}. Its activation is taken "
                 "to be the Garden's default, gelu in its tanh form.",
                 stacklevel=2,
             )
             return self.folder, {}
+        read, names = CONFIG_FILES[os.path.basename(path)]
         fields = read(path)
         for name, only in REFUSED.items():
             if fields.get(name, only) not in (only, None):
@@ -110,14 +116,23 @@ class GardenCheckpoint(FolderCheckpoint):
                 )
         return path, {ours: fields[name] for ours, name in names.items() if name in fields}
 
-    @property
-    def labels(self) -> list[str] | None:
-        """Names for the labels of a ``BertClassifier``, which has none; None without its head."""
-        names = self._family.classifier.values()
-        if not self.config.use_pooler or not all(name in self._tensors for name in names):
-            return None
-        shape = self._tensors.shape(self._family.classifier["logits.bias"])
-        return [f"LABEL_{i}" for i in range(shape[0])] if shape else None
+    @functools.cached_property
+    def heads(self) -> dict[str, int]:
+        """Kind of head → its number of outputs."""
+        found = {}
+        for kind, table in self._family.heads.items():
+            if all(name in self._tensors for name in table.values()):
+                shape = self._tensors.shape(table.get("logits.bias") or table["bias"])
+                count = HEADS[kind][1]
+                if len(shape) == 1 and count in (None, shape[0]):
+                    found[kind] = shape[0]
+        return found
+
+    def pooler_table(self, heads: Mapping[str, Any]) -> Table:
+        """The encoder's pooler, or the one that a head of these has of its own."""
+        tables = (self._family.head_poolers.get(kind, {}) for kind in heads)
+        own = [table for table in tables if table.get("pooler.kernel") in self._tensors]
+        return own[0] if own else self._family.pooler
 
     def transposed(self, variable: Any, name: str) -> bool:
         """Whether a tensor is the transpose of its variable: none is."""

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from keras_bert.checkpoints.loading import Table
 
-__all__ = ["ACTIVATIONS", "BERT", "FORMER", "IGNORED", "UNNAMED", "Family"]
+__all__ = ["ACTIVATIONS", "BERT", "FORMER", "HEAD_PLACES", "IGNORED", "UNNAMED", "Family"]
 
 #: Their activations' names → ours, as their ``tf_utils.get_activation`` reads them. Their gelu is
 #: the tanh form.
@@ -44,13 +44,43 @@ UNNAMED = {
 #: Part of a block → where it was in 2020.
 FORMER = {"_attention_layer/_output_dense": "_attention_output_dense"}
 
+#: Variable of a head → where it is in the model around the encoder. Where there are two places, the
+#: second is that of ``BertPretrainer`` and of 2020.
+HEAD_PLACES = {
+    "masked_lm/dense/kernel": ("masked_lm/dense/kernel",),
+    "masked_lm/dense/bias": ("masked_lm/dense/bias",),
+    "masked_lm/layer_norm/gamma": ("masked_lm/layer_norm/gamma",),
+    "masked_lm/layer_norm/beta": ("masked_lm/layer_norm/beta",),
+    "masked_lm/bias": ("masked_lm/bias",),
+    **{
+        f"{head}/{layer}/{part}": tuple(f"{place}/{part}" for place in places)
+        for head, layer, places in (
+            (
+                "next_sentence",
+                "dense",
+                ("classification_heads/0/dense", "next_sentence.pooler_dense"),
+            ),
+            (
+                "next_sentence",
+                "out_proj",
+                ("classification_heads/0/out_proj", "classification/layer_with_weights-0"),
+            ),
+            ("classifier", "dense", ("classifier/dense",)),
+            ("classifier", "out_proj", ("classifier/out_proj", "classifier/layer_with_weights-0")),
+            ("token_classifier", "logits", ("classifier",)),
+            ("span_labeling", "logits", ("span_labeling/layer_with_weights-0",)),
+        )
+        for part in ("kernel", "bias")
+    },
+}
+
 #: Variables that belong to no part of an encoder or its heads, and why they are left out.
 IGNORED = {
     r".*/\.OPTIMIZER_SLOT/.*|optimizer/.*": "state of the optimiser",
     r"save_counter|(.*/)?global_step": "a counter, not a weight",
     r"do_lower_case": "how to split text, not a weight",
     r"encoder/_pooler_layer/.*": "pooler, which this model has no use for",
-    r"masked_lm/.*": "masked-language-model head",
+    r"(.*/)?masked_lm/.*": "masked-language-model head",
     r"next_sentence/.*": "next-sentence head",
     r"span_labeling/.*": "question-answering head",
     r"(?!encoder/).*": "head of another task or with other labels",
@@ -59,13 +89,19 @@ IGNORED = {
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """Names of an encoder's parts; see ``encoder_table`` for the tables."""
+    """Names of an encoder's parts and its heads'; see ``encoder_table`` for the tables.
+
+    Attributes:
+        head_poolers: Kind of head → table of a pooler that the head has of its own. It reads the
+            first token as the encoder's does, which is then left out.
+    """
 
     embeddings: Table
     block: Table
     block_prefix: str
     pooler: Table
-    classifier: Table
+    heads: Mapping[str, Table]
+    head_poolers: Mapping[str, Table]
 
 
 def _dense(table: Mapping[str, str]) -> dict[str, str]:
@@ -103,5 +139,19 @@ BERT = Family(
     },
     block_prefix="encoder/_transformer_layers/{block}/",
     pooler=_dense({"pooler": "encoder/_pooler_layer"}),
-    classifier=_dense({"logits": "classifier/out_proj"}),
+    heads={
+        "masked_lm": {
+            **_dense({"dense": "masked_lm/dense"}),
+            **_norm({"layer_norm": "masked_lm/layer_norm"}),
+            "bias": "masked_lm/bias",
+        },
+        "next_sentence": _dense({"logits": "next_sentence/out_proj"}),
+        "classifier": _dense({"logits": "classifier/out_proj"}),
+        "token_classifier": _dense({"logits": "token_classifier/logits"}),
+        "span_labeler": _dense({"logits": "span_labeling/logits"}),
+    },
+    head_poolers={
+        "next_sentence": _dense({"pooler": "next_sentence/dense"}),
+        "classifier": _dense({"pooler": "classifier/dense"}),
+    },
 )

@@ -76,6 +76,11 @@ class ObjectGraph:
             seen.update(near)
         return []
 
+    def nearest_ends(self, path: str) -> list[int]:
+        """The ends of a path, from the objects nearest to the root that have it."""
+        near = self.nearest(lambda number: self.follow(number, path) is not None)
+        return [self.follow(number, path) for number in near]
+
     def below(self, number: int) -> Iterator[tuple[str, int]]:
         """All that an object is made of: shortest path and number."""
         seen, near = {number}, [("", number)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_bert.checkpoints.garden.names import BERT, FORMER, UNNAMED
+from keras_bert.checkpoints.garden.names import BERT, FORMER, HEAD_PLACES, UNNAMED
 from keras_bert.checkpoints.garden.object_graph import ROOT, ObjectGraph
 from keras_bert.checkpoints.report import CheckpointError, some_of
 from keras_bert.checkpoints.tf_variables import OBJECT_GRAPH, Variables
@@ -17,13 +17,6 @@ from keras_bert.checkpoints.tf_variables import OBJECT_GRAPH, Variables
 __all__ = ["Parts"]
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-
-#: Variables of a head → where they are in the object that holds the head under this name.
-HEADS = {
-    "masked_lm": ("dense/kernel", "dense/bias", "layer_norm/gamma", "layer_norm/beta", "bias"),
-    # A BertClassifier's; the second two a BertTokenClassifier's.
-    "classifier": ("out_proj/kernel", "out_proj/bias", "kernel", "bias"),
-}
 
 #: Axes that are one here: of (heads, head size), by the end of the name.
 _BEFORE = re.compile(r"_attention_layer/_(query|key|value)_dense/(kernel|bias)")
@@ -52,10 +45,8 @@ class Parts:
         self._keys = {}
         for place, number in places.items():
             self._add(f"encoder/{place}", number, _ENCODER.get(place, _BLOCK))
-        for head, paths in HEADS.items():
-            holders = self._graph.nearest(lambda n, head=head: head in self._graph.parts(n))
-            if len(holders) == 1:
-                self._add(head, self._graph.follow(holders[0], head), paths)
+        for name, paths in HEAD_PLACES.items():
+            self._add_of_head(name, paths)
         self._add_others()
 
     def _find_encoder(self) -> int:
@@ -112,6 +103,13 @@ class Parts:
                     key = self._graph.key(self._graph.follow(number, path.replace(now, then)))
             if key in self._variables:
                 self._keys[f"{name}/{path}"] = key
+
+    def _add_of_head(self, name, paths):
+        for path in paths:
+            for number in self._graph.nearest_ends(path):
+                key = self._graph.key(number)
+                if key in self._variables:
+                    self._keys.setdefault(name, key)
 
     def _add_others(self):
         """All that is in no table: a reader says whether that may be."""
