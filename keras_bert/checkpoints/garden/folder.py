@@ -31,6 +31,7 @@ CONFIG_FILES = {
         {
             **{ours: ours for ours in CONFIG_FIELDS},
             "embedding_size": "embedding_size",
+            "masked_lm_activation": "mlm_activation",
         },
     ),
 }
@@ -58,20 +59,25 @@ class GardenCheckpoint(FolderCheckpoint):
 
     def __init__(self, folder: str):
         super().__init__(folder)
-        self._tensors = Parts(Variables(find_prefix(folder)))
+        self._tensors = Parts(Variables(self.find(folder)))
 
     @staticmethod
     def is_there(folder: str) -> bool:
         """Whether a folder holds a TensorFlow 2 checkpoint."""
         return is_object_based(folder)
 
+    @staticmethod
+    def find(folder: str) -> str:
+        """Path of the folder's checkpoint without ``.index``."""
+        return find_prefix(folder)
+
     @functools.cached_property
     def config(self) -> EncoderConfig:
         """The encoder's config: sizes as the variables' shapes tell, the rest as the file says."""
         (path, said), sizes = self._said(), self._tensors.sizes()
-        if said.get("embedding_size") in (None, sizes["hidden_size"]):
-            # Said or not, where it is the hidden size nothing is projected.
-            said["embedding_size"] = None
+        # Said or not: where it is the hidden size nothing is projected.
+        if said.get("embedding_size") in (None, sizes["hidden_size"], sizes["embedding_size"]):
+            said.pop("embedding_size", None)
         wrong = [
             f"{name}={said[name]!r}, where the weights have {sizes[name]!r}"
             for name in sizes
@@ -79,13 +85,6 @@ class GardenCheckpoint(FolderCheckpoint):
         ]
         if wrong:
             raise CheckpointError(f"{path} says {'; '.join(wrong)}.")
-        activation = said.get("hidden_activation", DEFAULT_ACTIVATION) or "linear"
-        if not isinstance(activation, str) or activation.lower() not in ACTIVATIONS:
-            raise CheckpointError(
-                f"{path} says that the activation is {activation!r}; known are "
-                f"{', '.join(ACTIVATIONS)}."
-            )
-        said["hidden_activation"] = ACTIVATIONS[activation.lower()]
         has_pooler = self._family.pooler["pooler.kernel"] in self._tensors
         try:
             return EncoderConfig(**{**said, **sizes}, use_pooler=has_pooler)
@@ -106,7 +105,7 @@ class GardenCheckpoint(FolderCheckpoint):
                 "to be the Garden's default, gelu in its tanh form.",
                 stacklevel=2,
             )
-            return self.folder, {}
+            return self.folder, {"hidden_activation": ACTIVATIONS[DEFAULT_ACTIVATION]}
         read, names = CONFIG_FILES[os.path.basename(path)]
         fields = read(path)
         for name, only in REFUSED.items():
@@ -114,7 +113,13 @@ class GardenCheckpoint(FolderCheckpoint):
                 raise CheckpointError(
                     f"{path} says {name}={fields[name]!r}; only {only!r} can be loaded."
                 )
-        return path, {ours: fields[name] for ours, name in names.items() if name in fields}
+        said = {ours: fields[name] for ours, name in names.items() if name in fields}
+        said["hidden_activation"] = _activation(
+            path, said.get("hidden_activation", DEFAULT_ACTIVATION)
+        )
+        if said.get("masked_lm_activation") is not None:
+            said["masked_lm_activation"] = _activation(path, said["masked_lm_activation"])
+        return path, said
 
     @functools.cached_property
     def heads(self) -> dict[str, int]:
@@ -137,3 +142,12 @@ class GardenCheckpoint(FolderCheckpoint):
     def transposed(self, variable: Any, name: str) -> bool:
         """Whether a tensor is the transpose of its variable: none is."""
         return False
+
+
+def _activation(path, name):
+    name = name or "linear"
+    if not isinstance(name, str) or name.lower() not in ACTIVATIONS:
+        raise CheckpointError(
+            f"{path} says that the activation is {name!r}; known are {', '.join(ACTIVATIONS)}."
+        )
+    return ACTIVATIONS[name.lower()]

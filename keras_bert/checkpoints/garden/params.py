@@ -19,7 +19,7 @@ _LINE = re.compile(r"( *)([\w-]+):(?: +(.*?))? *")
 
 
 def read_encoder_params(path: str) -> dict[str, Any]:
-    """Reads the fields of the BERT encoder.
+    """Reads the fields of the BERT encoder, and ``mlm_activation`` of the model around it.
 
     Of YAML this reads what the trainer writes: mappings in mappings, one entry a line, and of
     their values numbers, words and null.
@@ -45,7 +45,9 @@ def read_encoder_params(path: str) -> dict[str, Any]:
     }
     if not fields:
         raise CheckpointError(f"{path} does not say {'.'.join((*ENCODER, kind))}.")
-    return fields
+    # Not the encoder's, but of what stands on it.
+    activation = entries.get((*ENCODER[:-1], "mlm_activation"))
+    return {**fields, "mlm_activation": activation}
 
 
 def _entries(lines):

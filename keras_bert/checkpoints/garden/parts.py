@@ -146,6 +146,10 @@ class Parts:
         """A variable; floating ones as float32."""
         return self._variables.read(self._keys[name]).reshape(self.shape(name))
 
+    def stored(self, name: str) -> Any:
+        """A variable as it is, whatever it holds; None without it."""
+        return self._variables.stored(self._keys[name]) if name in self else None
+
     def sizes(self) -> dict[str, Any]:
         """The fields of a config that the shapes of the encoder's variables tell.
 
