@@ -1,7 +1,9 @@
 """TF Model Garden's checkpoints: what is found, what is left out, and damaged ones."""
 
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -329,3 +331,101 @@ def test_damaged_index(folder, content):
     path.write_bytes(content)
     with pytest.raises(kb.CheckpointError, match="cannot be read"):
         kb.BertEncoder.from_pretrained(str(folder))
+
+
+CASES = sorted(path.parent.name for path in (FIXTURES / "garden").glob("*/expected.npz"))
+
+
+def found_in(folder, also):
+    """{variable of the first folder's: (its value, the other's at the end of the same way)}.
+
+    TensorFlow restores by following the names of parts on both sides at once. This does the same.
+    """
+    graphs = []
+    for place in (folder, also):
+        (index,) = place.glob("*.index")
+        reader = tf.train.load_checkpoint(str(index).removesuffix(".index"))
+        graph = TrackableObjectGraph.FromString(reader.get_tensor(OBJECT_GRAPH))
+        graphs.append((reader, graph.nodes))
+    (reader, nodes), (other_reader, other_nodes) = graphs
+    values, ways = {}, [(0, 0)]
+    seen = set(ways)
+    while ways:
+        one, other = ways.pop()
+        for attribute in nodes[one].attributes:
+            keys = [a.checkpoint_key for a in other_nodes[other].attributes]
+            value = reader.get_tensor(attribute.checkpoint_key)
+            values[attribute.checkpoint_key] = (value, other_reader.get_tensor(keys[0]))
+        there = {child.local_name: child.node_id for child in other_nodes[other].children}
+        for child in nodes[one].children:
+            way = (child.node_id, there.get(child.local_name))
+            if way[1] is not None and way not in seen:
+                seen.add(way)
+                ways.append(way)
+    return values
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.filterwarnings("ignore:.*neither bert_config.json nor params.yaml")
+def test_there_and_back(name, tmp_path):
+    """Every variable that the Garden's models look for is where they look for it."""
+    source, target = FIXTURES / "garden" / name, tmp_path / "again"
+    report = kb.checkpoints.convert(str(source), str(target), format="garden")
+    assert set(report.parity.values()) == {0}
+    found = found_in(source, target)
+    reader = tf.train.load_checkpoint(str(next(source.glob("*.index"))).removesuffix(".index"))
+    keys = set(reader.get_variable_to_shape_map()) - {OBJECT_GRAPH}
+    lost = {key for key in keys - set(found) if not key.startswith("optimizer/")}
+    lost = {key for key in lost if ".OPTIMIZER_SLOT" not in key}
+    # What has no head to belong to, or a pooler in whose place the head's own is.
+    assert all("pooler" in key or "/dense/" in key for key in lost) and len(lost) <= 2
+    for key, (value, again) in found.items():
+        if key.startswith("save_counter") or (name == "pretrainer" and "_pooler_layer" in key):
+            continue
+        np.testing.assert_array_equal(value, again, err_msg=key)
+    before, after = (kb.EncoderConfig.from_pretrained(str(f)) for f in (source, target))
+    assert before == after
+
+
+def test_from_google_and_back(tmp_path):
+    """The same weights, and none lost."""
+    source = FIXTURES / "google" / "bert"
+    kb.checkpoints.convert(str(source), str(tmp_path / "tf2"), format="garden")
+    report = kb.checkpoints.convert(str(tmp_path / "tf2"), str(tmp_path / "tf1"), format="google")
+    assert set(report.parity.values()) == {0}
+    readers = [
+        tf.train.load_checkpoint(str(f / "bert_model.ckpt")) for f in (source, tmp_path / "tf1")
+    ]
+    for name in readers[1].get_variable_to_shape_map():
+        np.testing.assert_array_equal(*(reader.get_tensor(name) for reader in readers))
+    assert "cls/predictions/output_bias" in readers[1].get_variable_to_shape_map()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("families/roberta", "positions_skip_padding=True"),
+        ("google/albert", "num_layer_groups=1"),
+        ("families/distilbert", "type_vocab_size=0"),
+        ("encoder/relu", "layer_norm_epsilon=0.001"),
+    ],
+)
+def test_what_the_garden_does_not_compute(source, message, tmp_path):
+    with pytest.raises(kb.CheckpointError, match=message):
+        kb.BertEncoder.from_pretrained(str(FIXTURES / source)).save_pretrained(
+            str(tmp_path / "new"), format="garden"
+        )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(
+    "KERAS_BERT_GARDEN" not in os.environ,
+    reason="set KERAS_BERT_GARDEN to a Python with tf-models-official",
+)
+@pytest.mark.filterwarnings("ignore:.*neither bert_config.json nor params.yaml")
+def test_the_garden_restores_what_is_written(tmp_path):
+    for name in CASES:
+        source = FIXTURES / "garden" / name
+        kb.checkpoints.convert(str(source), str(tmp_path / name), format="garden")
+    script = FIXTURES / "make" / "garden_restore.py"
+    subprocess.run([os.environ["KERAS_BERT_GARDEN"], script, tmp_path], check=True)

@@ -11,7 +11,7 @@ from typing import Any
 from keras_bert.checkpoints.folder import CONFIG_FIELDS, FolderCheckpoint, read_json
 from keras_bert.checkpoints.garden.names import ACTIVATIONS, BERT, IGNORED
 from keras_bert.checkpoints.garden.params import read_encoder_params
-from keras_bert.checkpoints.garden.parts import Parts
+from keras_bert.checkpoints.garden.tensors import GardenTensors
 from keras_bert.checkpoints.loading import Table
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.tf_variables import Variables, find_prefix, is_object_based
@@ -23,16 +23,13 @@ __all__ = ["GardenCheckpoint"]
 #: What the Garden takes where nothing is said.
 DEFAULT_ACTIVATION = "gelu"
 
+_MORE_FIELDS = {"embedding_size": "embedding_size", "masked_lm_activation": "mlm_activation"}
 #: Config file → its reader, and our config field ← the file's.
 CONFIG_FILES = {
-    "bert_config.json": (read_json, {**CONFIG_FIELDS, "embedding_size": "embedding_size"}),
+    "bert_config.json": (read_json, {**CONFIG_FIELDS, **_MORE_FIELDS}),
     "params.yaml": (
         read_encoder_params,
-        {
-            **{ours: ours for ours in CONFIG_FIELDS},
-            "embedding_size": "embedding_size",
-            "masked_lm_activation": "mlm_activation",
-        },
+        {**{ours: ours for ours in CONFIG_FIELDS}, **_MORE_FIELDS},
     ),
 }
 #: Fields of these files that ask for another network, and the only value that is computed.
@@ -59,7 +56,7 @@ class GardenCheckpoint(FolderCheckpoint):
 
     def __init__(self, folder: str):
         super().__init__(folder)
-        self._tensors = Parts(Variables(self.find(folder)))
+        self._tensors = GardenTensors(Variables(self.find(folder)))
 
     @staticmethod
     def is_there(folder: str) -> bool:

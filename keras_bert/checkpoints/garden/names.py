@@ -12,11 +12,23 @@ Source: tensorflow/models ``official/nlp/modeling/networks/bert_encoder.py``,
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 from collections.abc import Mapping
 
 from keras_bert.checkpoints.loading import Table
 
-__all__ = ["ACTIVATIONS", "BERT", "FORMER", "HEAD_PLACES", "IGNORED", "UNNAMED", "Family"]
+__all__ = [
+    "ACTIVATIONS",
+    "BERT",
+    "FORMER",
+    "HEAD_PLACES",
+    "IGNORED",
+    "UNNAMED",
+    "Family",
+    "folded",
+    "unfolded",
+]
 
 #: Their activations' names → ours, as their ``tf_utils.get_activation`` reads them. Their gelu is
 #: the tanh form.
@@ -155,3 +167,36 @@ BERT = Family(
         "classifier": _dense({"pooler": "classifier/dense"}),
     },
 )
+
+#: Variables with axes (heads, head size) that are one axis here: behind others, and before one.
+_LAST = re.compile(r"_attention_layer/_(query|key|value)_dense/(kernel|bias)")
+_FIRST = re.compile(r"_attention_layer/_output_dense/kernel")
+
+
+def folded(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a variable of theirs has here.
+
+    Example:
+        >>> folded("_transformer_layers/0/_attention_layer/_query_dense/kernel", (8, 2, 4))
+        (8, 8)
+    """
+    if len(shape) > 1 and _LAST.search(name):
+        kept = 1 if name.endswith("kernel") else 0
+        return (*shape[:kept], math.prod(shape[kept:]))
+    if len(shape) > 1 and _FIRST.search(name):
+        return (math.prod(shape[:-1]), shape[-1])
+    return shape
+
+
+def unfolded(name: str, shape: tuple[int, ...], heads: int) -> tuple[int, ...]:
+    """The shape that a variable of ours has there: ``folded`` backwards.
+
+    Example:
+        >>> unfolded("_transformer_layers/0/_attention_layer/_query_dense/kernel", (8, 8), 2)
+        (8, 2, 4)
+    """
+    if _LAST.search(name):
+        return (*shape[:-1], heads, shape[-1] // heads)
+    if _FIRST.search(name):
+        return (heads, shape[0] // heads, *shape[1:])
+    return shape

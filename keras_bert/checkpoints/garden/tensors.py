@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from keras_bert.checkpoints.garden.names import BERT, FORMER, HEAD_PLACES, UNNAMED
+from keras_bert.checkpoints.garden.names import BERT, FORMER, HEAD_PLACES, UNNAMED, folded
 from keras_bert.checkpoints.garden.object_graph import ROOT, ObjectGraph
 from keras_bert.checkpoints.report import CheckpointError, some_of
 from keras_bert.checkpoints.tf_variables import OBJECT_GRAPH, Variables
 
-__all__ = ["Parts"]
+__all__ = ["GardenTensors"]
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
-#: Axes that are one here: of (heads, head size), by the end of the name.
-_BEFORE = re.compile(r"_attention_layer/_(query|key|value)_dense/(kernel|bias)")
-_BEHIND = re.compile(r"_attention_layer/_output_dense/kernel")
 
-
-class Parts:
+class GardenTensors:
     """The variables of a checkpoint under the names of names.py.
 
     The encoder's are called ``encoder/...`` wherever it is, a head's after the head, all others
@@ -130,13 +124,7 @@ class Parts:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a variable, without reading it."""
-        shape = self._variables.shape(self._keys[name])
-        if len(shape) > 1 and _BEFORE.search(name):
-            kept = 1 if name.endswith("kernel") else 0
-            return (*shape[:kept], math.prod(shape[kept:]))
-        if len(shape) > 1 and _BEHIND.search(name):
-            return (math.prod(shape[:-1]), shape[-1])
-        return shape
+        return folded(name, self._variables.shape(self._keys[name]))
 
     def is_floating(self, name: str) -> bool:
         """Whether a variable holds floating numbers."""

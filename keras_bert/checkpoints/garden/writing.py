@@ -1,0 +1,146 @@
+"""Writing TF Model Garden's checkpoints: the objects of its models, without its models."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from typing import Any
+
+import tensorflow as tf
+
+from keras_bert.checkpoints.folder import CONFIG_FIELDS
+from keras_bert.checkpoints.garden.names import ACTIVATIONS, BERT, HEAD_PLACES, unfolded
+from keras_bert.checkpoints.loading import encoder_table, head_table
+from keras_bert.checkpoints.report import CheckpointError
+from keras_bert.checkpoints.writing import Parts, check_heads, different_fields, entries
+from keras_bert.config import ACTIVATIONS as OURS
+from keras_bert.config import EncoderConfig
+
+__all__ = ["check_config", "objects", "write_garden"]
+
+#: Further ways to an object, by which the Garden's models and its trainer look for it.
+ALIASES = {
+    "model/encoder_network": "encoder",  # BertPretrainerV2
+    "model/_network": "encoder",  # BertClassifier, BertTokenClassifier, BertSpanLabeler
+    "model/encoder": "encoder",  # BertPretrainer
+    "model/classification/layer_with_weights-0": "model/classification_heads/0/out_proj",
+    # ``checkpoint_items`` of BertPretrainerV2.
+    "masked_lm": "model/masked_lm",
+    "next_sentence.pooler_dense": "model/classification_heads/0/dense",
+}
+
+
+def write_garden(parts: Parts, folder: str) -> None:
+    """Writes ``bert_model.ckpt.*``, ``bert_config.json`` and a vocabulary.
+
+    In the Garden ``tf.train.Checkpoint(encoder=...)`` reads them into a ``BertEncoder`` or a
+    ``BertEncoderV2``, and ``tf.train.Checkpoint(model=...)`` into that or, where there is a head,
+    into the model with that head.
+
+    Args:
+        parts: What to write.
+        folder: An empty folder.
+
+    Raises:
+        CheckpointError: If the Garden's BERT does not compute what the encoder or a head does.
+    """
+    check_config("TF Model Garden", parts)
+    with open(os.path.join(folder, "bert_config.json"), "w", encoding="utf-8") as file:
+        json.dump(_fields(parts.encoder.config), file, indent=2)
+        file.write("\n")
+    root = objects(parts)
+    # Their ``restore`` asks for it.
+    _ = root.save_counter
+    root.write(os.path.join(folder, "bert_model.ckpt"))
+    if parts.tokenizer is not None:
+        parts.tokenizer.save_pretrained(folder, model_max_length=parts.seq_length)
+
+
+def check_config(format: str, parts: Parts) -> None:
+    """Raises CheckpointError unless the Garden's BERT computes what these parts do."""
+    check_heads(format, parts.heads, BERT.heads)
+    config = parts.encoder.config
+    said = {ours: getattr(config, ours) for ours in (*CONFIG_FIELDS, "embedding_size")}
+    masked_lm = config.masked_lm_activation
+    again = EncoderConfig(**said, use_pooler=config.use_pooler, masked_lm_activation=masked_lm)
+    different = different_fields(config, again)
+    names = set(ACTIVATIONS.values())
+    different += [
+        f"{name}={getattr(config, name)!r}"
+        for name in ("hidden_activation", "masked_lm_activation")
+        if OURS.get(getattr(config, name), "gelu") not in {*names, "gelu"}
+    ]
+    if config.type_vocab_size == 0:
+        different.append("type_vocab_size=0")
+    if different:
+        raise CheckpointError(
+            f"{format}'s BERT does not compute what this config asks for: it has no words for "
+            f"{', '.join(different)}."
+        )
+
+
+def objects(parts: Parts) -> tf.train.Checkpoint:
+    """The variables of a model of the Garden's, as parts of objects called as there.
+
+    Args:
+        parts: What they hold; their numbers are copied.
+    """
+    encoder, heads = parts.encoder, parts.heads
+    pooler = BERT.pooler if encoder.pooler is not None else {}
+    table = encoder_table(encoder, BERT.embeddings, BERT.block, BERT.block_prefix, pooler)
+    pairs = [(encoder, table)]
+    pairs += [(head, head_table(BERT.heads[kind], head)) for kind, head in heads.items()]
+    if "next_sentence" in heads:
+        # A layer of the head's own there, which reads the first token as the pooler does.
+        pairs.append((encoder, BERT.head_poolers["next_sentence"]))
+    root = tf.train.Checkpoint()
+    for entry in entries(pairs, lambda *_: False):
+        shape = unfolded(entry.name, entry.shape, encoder.config.num_attention_heads)
+        place = entry.name
+        if place in HEAD_PLACES:
+            place = f"model/{HEAD_PLACES[place][0]}"
+        _put(root, place, tf.Variable(entry.read().reshape(shape), name=entry.name))
+    for alias, place in ALIASES.items():
+        part = _get(root, place)
+        if part is not None and (heads or not alias.startswith("model/")):
+            _put(root, alias, part)
+    if not heads:
+        root.model = root.encoder
+    return root
+
+
+def _put(root: Any, place: str, part: Any) -> None:
+    *above, last = place.split("/")
+    for name in above:
+        if not hasattr(root, name):
+            setattr(root, name, tf.train.Checkpoint())
+        root = getattr(root, name)
+    setattr(root, last, part)
+
+
+def _get(root: Any, place: str) -> Any:
+    for name in place.split("/"):
+        root = getattr(root, name, None)
+    return root
+
+
+def _fields(config: EncoderConfig) -> dict[str, Any]:
+    fields = {theirs: getattr(config, ours) for ours, theirs in CONFIG_FIELDS.items()}
+    fields["hidden_act"] = _name(config.hidden_activation)
+    if config.embedding_size is not None:
+        fields["embedding_size"] = config.embedding_size
+    if config.masked_lm_activation is not None:
+        fields["mlm_activation"] = _name(config.masked_lm_activation)
+    return fields
+
+
+def _name(activation):
+    names = {meaning: name for name, meaning in reversed(ACTIVATIONS.items())}
+    if OURS[activation] not in names:
+        warnings.warn(
+            "TF Model Garden computes another form of GELU (tanh) than this model (erf): the "
+            "weights are written as they are, but outputs will differ by about 1e-3.",
+            stacklevel=2,
+        )
+    return names.get(OURS[activation], "gelu")
