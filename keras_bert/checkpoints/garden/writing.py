@@ -11,13 +11,13 @@ import tensorflow as tf
 
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
 from keras_bert.checkpoints.garden.names import ACTIVATIONS, BERT, HEAD_PLACES, unfolded
-from keras_bert.checkpoints.loading import encoder_table, head_table
+from keras_bert.checkpoints.loading import Table, encoder_table, head_table, names_of
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.writing import Parts, check_heads, different_fields, entries
 from keras_bert.config import ACTIVATIONS as OURS
 from keras_bert.config import EncoderConfig
 
-__all__ = ["check_config", "objects", "write_garden"]
+__all__ = ["add_objects", "check_config", "find_object", "places", "tables", "write_garden"]
 
 #: Further ways to an object, by which the Garden's models and its trainer look for it.
 ALIASES = {
@@ -49,7 +49,8 @@ def write_garden(parts: Parts, folder: str) -> None:
     with open(os.path.join(folder, "bert_config.json"), "w", encoding="utf-8") as file:
         json.dump(_fields(parts.encoder.config), file, indent=2)
         file.write("\n")
-    root = objects(parts)
+    root = tf.train.Checkpoint()
+    add_objects(root, parts)
     # Their ``restore`` asks for it.
     _ = root.save_counter
     root.write(os.path.join(folder, "bert_model.ckpt"))
@@ -80,49 +81,63 @@ def check_config(format: str, parts: Parts) -> None:
         )
 
 
-def objects(parts: Parts) -> tf.train.Checkpoint:
-    """The variables of a model of the Garden's, as parts of objects called as there.
+def add_objects(root: Any, parts: Parts) -> None:
+    """Makes the variables of a model of the Garden's, as parts of objects called as there.
 
     Args:
+        root: Gets the parts; anything that ``tf.train.Checkpoint`` takes.
         parts: What they hold; their numbers are copied.
     """
-    encoder, heads = parts.encoder, parts.heads
+    where = places(parts)
+    for entry in entries(tables(parts), lambda *_: False):
+        shape = unfolded(entry.name, entry.shape, parts.encoder.config.num_attention_heads)
+        variable = tf.Variable(entry.read().reshape(shape), name=entry.name)
+        _put(root, where[entry.name], variable)
+    for alias, place in ALIASES.items():
+        part = find_object(root, place)
+        if part is not None and (parts.heads or not alias.startswith("model/")):
+            _put(root, alias, part)
+    if not parts.heads:
+        root.model = root.encoder
+
+
+def tables(parts: Parts) -> list[tuple[Any, Table]]:
+    """Encoder and heads, each with its table."""
+    encoder = parts.encoder
     pooler = BERT.pooler if encoder.pooler is not None else {}
     table = encoder_table(encoder, BERT.embeddings, BERT.block, BERT.block_prefix, pooler)
     pairs = [(encoder, table)]
-    pairs += [(head, head_table(BERT.heads[kind], head)) for kind, head in heads.items()]
-    if "next_sentence" in heads:
+    pairs += [(head, head_table(BERT.heads[kind], head)) for kind, head in parts.heads.items()]
+    if "next_sentence" in parts.heads:
         # A layer of the head's own there, which reads the first token as the pooler does.
         pairs.append((encoder, BERT.head_poolers["next_sentence"]))
-    root = tf.train.Checkpoint()
-    for entry in entries(pairs, lambda *_: False):
-        shape = unfolded(entry.name, entry.shape, encoder.config.num_attention_heads)
-        place = entry.name
-        if place in HEAD_PLACES:
-            place = f"model/{HEAD_PLACES[place][0]}"
-        _put(root, place, tf.Variable(entry.read().reshape(shape), name=entry.name))
-    for alias, place in ALIASES.items():
-        part = _get(root, place)
-        if part is not None and (heads or not alias.startswith("model/")):
-            _put(root, alias, part)
-    if not heads:
-        root.model = root.encoder
-    return root
+    return pairs
 
 
-def _put(root: Any, place: str, part: Any) -> None:
-    *above, last = place.split("/")
-    for name in above:
-        if not hasattr(root, name):
-            setattr(root, name, tf.train.Checkpoint())
-        root = getattr(root, name)
-    setattr(root, last, part)
+def places(parts: Parts) -> dict[str, str]:
+    """Name of each variable in our tables → where `add_objects` puts it."""
+    names = (
+        name for _, table in tables(parts) for names in table.values() for name in names_of(names)
+    )
+    return {
+        name: f"model/{HEAD_PLACES[name][0]}" if name in HEAD_PLACES else name for name in names
+    }
 
 
-def _get(root: Any, place: str) -> Any:
+def find_object(root: Any, place: str) -> Any:
+    """The part of an object at a place such as ``encoder/_pooler_layer``; None without it."""
     for name in place.split("/"):
         root = getattr(root, name, None)
     return root
+
+
+def _put(root, place, part):
+    *above, last = place.split("/")
+    for name in above:
+        if not hasattr(root, name):
+            setattr(root, name, tf.Module())
+        root = getattr(root, name)
+    setattr(root, last, part)
 
 
 def _fields(config: EncoderConfig) -> dict[str, Any]:
