@@ -155,7 +155,8 @@ def _specs(names):
 
 def _values(parts: Parts, variables: dict):
     """(variable of ours, its value made of theirs), in a graph."""
-    for model, table in tables(parts):
+    # The encoder last: its pooler counts, not the same one once more in a next-sentence head.
+    for model, table in reversed(tables(parts)):
         for path, theirs in table.items():
             variable, names = find(model, path), names_of(theirs)
             shape = (*variable.shape[:-1], variable.shape[-1] // len(names))
