@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import warnings
@@ -19,6 +20,8 @@ from keras_bert.config import EncoderConfig
 
 __all__ = ["add_objects", "check_config", "find_object", "places", "tables", "write_garden"]
 
+_ACTIVATIONS = ("hidden_activation", "masked_lm_activation")
+
 #: Further ways to an object, by which the Garden's models and its trainer look for it.
 ALIASES = {
     "model/encoder_network": "encoder",  # BertPretrainerV2
@@ -31,16 +34,20 @@ ALIASES = {
 }
 
 
-def write_garden(parts: Parts, folder: str) -> None:
+def write_garden(parts: Parts, folder: str) -> EncoderConfig | None:
     """Writes ``bert_model.ckpt.*``, ``bert_config.json`` and a vocabulary.
 
     In the Garden ``tf.train.Checkpoint(encoder=...)`` reads them into a ``BertEncoder`` or a
     ``BertEncoderV2``, and ``tf.train.Checkpoint(model=...)`` into that or, where there is a head,
-    into the model with that head.
+    into the model with that head. The Garden's names have the tanh form of GELU only. A model with
+    the erf form is written all the same, for its weights are wanted, with a warning.
 
     Args:
         parts: What to write.
         folder: An empty folder.
+
+    Returns:
+        The config with the tanh form, if that is another than the encoder's.
 
     Raises:
         CheckpointError: If the Garden's BERT does not compute what the encoder or a head does.
@@ -56,6 +63,17 @@ def write_garden(parts: Parts, folder: str) -> None:
     root.write(os.path.join(folder, "bert_model.ckpt"))
     if parts.tokenizer is not None:
         parts.tokenizer.save_pretrained(folder, model_max_length=parts.seq_length)
+    config = parts.encoder.config
+    read = {name: ACTIVATIONS[_name(getattr(config, name) or "gelu_tanh")] for name in _ACTIVATIONS}
+    computed = {name: read[name] for name in read if getattr(config, name) is not None}
+    if all(OURS[getattr(config, name)] == found for name, found in computed.items()):
+        return None
+    warnings.warn(
+        "TF Model Garden computes another form of GELU (tanh) than this model (erf): the weights "
+        "are written as they are, but outputs will differ by about 1e-3.",
+        stacklevel=6,
+    )
+    return dataclasses.replace(config, **computed)
 
 
 def check_config(format: str, parts: Parts) -> None:
@@ -69,11 +87,14 @@ def check_config(format: str, parts: Parts) -> None:
     names = set(ACTIVATIONS.values())
     different += [
         f"{name}={getattr(config, name)!r}"
-        for name in ("hidden_activation", "masked_lm_activation")
+        for name in _ACTIVATIONS
         if OURS.get(getattr(config, name), "gelu") not in {*names, "gelu"}
     ]
     if config.type_vocab_size == 0:
         different.append("type_vocab_size=0")
+    if config.embedding_size == config.hidden_size:
+        # There, nothing is projected then.
+        different.append(f"embedding_size={config.embedding_size}")
     if different:
         raise CheckpointError(
             f"{format}'s BERT does not compute what this config asks for: it has no words for "
@@ -151,11 +172,6 @@ def _fields(config: EncoderConfig) -> dict[str, Any]:
 
 
 def _name(activation):
+    """The Garden's name of an activation; that of its gelu for the form that it does not have."""
     names = {meaning: name for name, meaning in reversed(ACTIVATIONS.items())}
-    if OURS[activation] not in names:
-        warnings.warn(
-            "TF Model Garden computes another form of GELU (tanh) than this model (erf): the "
-            "weights are written as they are, but outputs will differ by about 1e-3.",
-            stacklevel=2,
-        )
     return names.get(OURS[activation], "gelu")
