@@ -26,11 +26,25 @@ def _google(parts: Parts, folder: str) -> EncoderConfig | None:
     return write_google(parts, folder)
 
 
+def _garden(parts: Parts, folder: str) -> EncoderConfig | None:
+    from keras_bert.checkpoints.garden.writing import write_garden
+
+    return write_garden(parts, folder)
+
+
+def _tf_hub(parts: Parts, folder: str) -> None:
+    from keras_bert.checkpoints.tf_hub_writing import write_tf_hub
+
+    write_tf_hub(parts, folder)
+
+
 #: Format → what writes it into an empty folder. It returns None; or, where the format has no words
 #: for all of a config but its weights are wanted, the config that it has words for.
 FORMATS = {
     "huggingface": _huggingface,
     "google": _google,
+    "garden": _garden,
+    "tf_hub": _tf_hub,
 }
 
 
