@@ -61,6 +61,8 @@ class EncoderConfig:
             ``"relu"``). ``None``: it reads the pooler.
         masked_lm_activation: Activation of the masked-language-model head's dense layer; ``None``
             means ``hidden_activation``.
+        masked_lm_epsilon: Added to the variance in that head's LayerNorm; ``None`` means
+            ``layer_norm_epsilon``.
         tie_word_embeddings: Whether that head scores tokens by the table of word embeddings; it has
             a matrix of its own otherwise.
 
@@ -100,6 +102,7 @@ class EncoderConfig:
     positions_skip_padding: bool = False
     classifier_activation: str | None = None
     masked_lm_activation: str | None = None
+    masked_lm_epsilon: float | None = None
     tie_word_embeddings: bool = True
 
     def __post_init__(self):
@@ -157,8 +160,10 @@ class EncoderConfig:
                 continue
             if not isinstance(value, int | float) or not 0 <= value < 1:
                 raise ValueError(f"{name} must be a number in [0, 1); received {value!r}.")
-        for name in ("initializer_range", "layer_norm_epsilon"):
+        for name in ("initializer_range", "layer_norm_epsilon", "masked_lm_epsilon"):
             value = getattr(self, name)
+            if value is None and name == "masked_lm_epsilon":
+                continue
             if not isinstance(value, int | float) or not value > 0:
                 raise ValueError(f"{name} must be a positive number; received {value!r}.")
 

@@ -8,6 +8,7 @@ from keras_bert.checkpoints.conversion import FORMATS, convert, save
 from keras_bert.checkpoints.huggingface import HuggingFaceCheckpoint
 from keras_bert.checkpoints.inspection import Inspection, inspect
 from keras_bert.checkpoints.keras_archive import KerasCheckpoint
+from keras_bert.checkpoints.kerashub import KerasHubCheckpoint
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.checkpoints.sources import resolve
 
@@ -42,6 +43,8 @@ def open_checkpoint(source: str):
         raise CheckpointError(f"{path} is a file; expected a folder or a '.keras' file.")
     if os.path.isfile(os.path.join(path, "model.keras")):
         return KerasCheckpoint(os.path.join(path, "model.keras"))
+    if KerasHubCheckpoint.is_there(path):
+        return KerasHubCheckpoint(path)
     if os.path.isfile(os.path.join(path, "config.json")):
         return HuggingFaceCheckpoint(path)
     # Here, for it needs TensorFlow, which encoders on another backend do without.
@@ -50,8 +53,8 @@ def open_checkpoint(source: str):
     if GoogleCheckpoint.is_there(path):
         return GoogleCheckpoint(path)
     raise FileNotFoundError(
-        f"{path} is no checkpoint folder: it holds neither config.json (Hugging Face), nor "
-        "model.keras (keras_bert), nor a TensorFlow checkpoint (Google's BERT)."
+        f"{path} is no checkpoint folder: it holds neither config.json (Hugging Face, KerasHub), "
+        "nor model.keras (keras_bert), nor a TensorFlow checkpoint (Google's BERT)."
     )
 
 

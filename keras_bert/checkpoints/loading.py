@@ -48,7 +48,8 @@ def encoder_table(
         embeddings: Paths of the encoder ← names; those of parts that it lacks are left out.
         block: Paths of a block ← names behind the prefix.
         block_prefix: With ``{block}``, the number of a block, or ``{group}`` and ``{place}``, the
-            number of its group and its own within that.
+            number of its group and its own within that; ``{counted}`` is nothing for the first
+            block, then _1, _2, ..., as Keras counts.
         pooler: Paths of the encoder ← names.
     """
     config = encoder.config
@@ -59,7 +60,9 @@ def encoder_table(
     }
     for i in range(len(encoder.blocks)):
         group, place = divmod(i, config.group_size)
-        prefix = block_prefix.format(block=i, group=group, place=place)
+        prefix = block_prefix.format(
+            block=i, group=group, place=place, counted=f"_{i}" if i else ""
+        )
         for ours, theirs in block.items():
             table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in names_of(theirs))
     return {**table, **pooler}

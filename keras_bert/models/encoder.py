@@ -84,7 +84,8 @@ class BertEncoder(keras.Model):
             folder: A Hugging Face folder (``config.json`` and ``model.safetensors``, sharded or
                 not) of a BERT, RoBERTa, XLM-R, CamemBERT, ELECTRA, ALBERT or DistilBERT; a folder
                 of Google's TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT or ELECTRA;
-                a folder or file written by keras_bert; or ``hf://ORG/NAME``.
+                a preset folder of KerasHub (``model.weights.h5``) of a BERT, RoBERTa, XLM-R,
+                DistilBERT, ALBERT or ELECTRA; a folder or file written by keras_bert; or ``hf://ORG/NAME``.
             **kwargs: ``verify=True`` compares with the numbers beside a checkpoint that keras_bert
                 wrote; the rest is passed to the constructor, such as ``dtype="mixed_bfloat16"``.
 
