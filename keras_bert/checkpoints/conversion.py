@@ -26,11 +26,18 @@ def _google(parts: Parts, folder: str) -> EncoderConfig | None:
     return write_google(parts, folder)
 
 
+def _kerashub(parts: Parts, folder: str) -> None:
+    from keras_bert.checkpoints.kerashub.writing import write_kerashub
+
+    write_kerashub(parts, folder)
+
+
 #: Format → what writes it into an empty folder. It returns None; or, where the format has no words
 #: for all of a config but its weights are wanted, the config that it has words for.
 FORMATS = {
     "huggingface": _huggingface,
     "google": _google,
+    "kerashub": _kerashub,
 }
 
 

@@ -136,7 +136,12 @@ def check_heads(format: str, heads: Mapping[str, Any], known: Mapping[str, Any])
 def different_fields(config: EncoderConfig, again: EncoderConfig) -> list[str]:
     """What ``config`` says and ``again`` says otherwise, each as ``field=value``."""
     ours, theirs = _meaning(config), _meaning(again)
-    return [f"{name}={getattr(config, name)!r}" for name in ours if ours[name] != theirs[name]]
+    # What None stands for, where it stands for something.
+    said = {
+        name: ours[name] if getattr(config, name) is None else getattr(config, name)
+        for name in ours
+    }
+    return [f"{name}={said[name]!r}" for name in ours if ours[name] != theirs[name]]
 
 
 def _meaning(config):
@@ -147,4 +152,8 @@ def _meaning(config):
     for name in ("hidden_activation", "classifier_activation"):
         fields[name] = ACTIVATIONS.get(fields[name])
     masked_lm = config.masked_lm_activation or config.hidden_activation
-    return {**fields, "masked_lm_activation": ACTIVATIONS[masked_lm]}
+    return {
+        **fields,
+        "masked_lm_activation": ACTIVATIONS[masked_lm],
+        "masked_lm_epsilon": config.masked_lm_epsilon or config.layer_norm_epsilon,
+    }

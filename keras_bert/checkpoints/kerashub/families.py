@@ -13,16 +13,25 @@ keras-hub 0.32; ``keras/src/saving/saving_lib.py`` of Keras 3.15.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from keras_bert.checkpoints.loading import Table
 from keras_bert.config import EncoderConfig
 
-__all__ = ["FAMILIES", "IGNORED", "TASK", "Family"]
+__all__ = ["FAMILIES", "HEAD_FIELDS", "IGNORED", "TASK", "Family", "heads_axis"]
 
 #: Before the names of the tensors in ``task.weights.h5``.
 TASK = "task/"
+
+#: Config fields of one kind of head only: without that head it does not matter what they say.
+HEAD_FIELDS = {
+    "classifier_activation": "classifier",
+    "masked_lm_activation": "masked_lm",
+    "masked_lm_epsilon": "masked_lm",
+    "tie_word_embeddings": "masked_lm",
+}
 
 #: Tensors that belong to no part of an encoder or head, and why they are left out.
 IGNORED = {
@@ -43,7 +52,7 @@ class Family:
         fields: Config field ← theirs.
         defaults: What KerasHub takes where ``config.json`` says nothing.
         always: Config field → what the family's backbone computes; it has no option for it.
-        heads_always: Config field → what its tasks compute beside that.
+        heads_always: Config field → what its tasks compute beside that; see ``HEAD_FIELDS``.
         projects: Whether a linear layer follows the embeddings also where it need not.
         embeddings: Path in a ``BertEncoder`` ← theirs.
         block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``.
@@ -70,6 +79,20 @@ class Family:
         if not self.pooler or config.embedding_size is None:
             return self
         return dataclasses.replace(self, pooler=_dense("pooler", "layers/dense_1"))
+
+
+def heads_axis(name: str) -> int | None:
+    """Which axis of a tensor is there split into (heads, head size); None for most tensors.
+
+    Query, key and value have (hidden, heads, head size) and (heads, head size); the matrix behind
+    them has (heads, head size, hidden). Nothing moves in memory when the two axes become one.
+    """
+    found = re.search(r"_self_attention_layer/(query|key|value|output)_dense/vars/([01])$", name)
+    return found and _HEADS_AXES[found[1] == "output", found[2]]
+
+
+#: Whether it is the matrix or bias behind attention, and the number of the weight → the axis.
+_HEADS_AXES = {(False, "0"): 1, (False, "1"): 0, (True, "0"): 0, (True, "1"): None}
 
 
 def _dense(ours: str, theirs: str) -> Table:
@@ -172,7 +195,8 @@ ELECTRA = dataclasses.replace(
     name="Electra",
     module="electra",
     fields={**_TYPED_FIELDS, "vocab_size": "vocab_size", "embedding_size": "embedding_dim"},
-    heads_always={},
+    # It has no tasks; this is what the family's own classifier computes.
+    heads_always={"classifier_activation": "gelu"},
     embeddings={**_EMBEDDINGS, **_PROJECTION},
     heads={},
 )

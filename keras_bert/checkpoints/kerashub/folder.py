@@ -14,7 +14,13 @@ from typing import Any
 
 from keras_bert.checkpoints.folder import FolderCheckpoint, read_json
 from keras_bert.checkpoints.hdf5 import HDF5Tensors
-from keras_bert.checkpoints.kerashub.families import FAMILIES, IGNORED, TASK
+from keras_bert.checkpoints.kerashub.families import (
+    FAMILIES,
+    HEAD_FIELDS,
+    IGNORED,
+    TASK,
+    heads_axis,
+)
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig
 
@@ -82,7 +88,9 @@ class KerasHubCheckpoint(FolderCheckpoint):
         fields = {ours: said[theirs] for ours, theirs in family.fields.items()}
         if not family.projects and fields.get("embedding_size") == fields["hidden_size"]:
             del fields["embedding_size"]
-        fields |= {**family.always, **family.heads_always, "use_pooler": bool(family.pooler)}
+        fields |= {**family.always, "use_pooler": bool(family.pooler)}
+        kinds = {"classifier", *self._task}
+        fields |= {n: v for n, v in family.heads_always.items() if HEAD_FIELDS[n] in kinds}
         if "classifier" in self._task:
             fields["classifier_dropout"] = self._task["classifier"].get("dropout")
         try:
@@ -209,11 +217,7 @@ class _Place:
 
 
 class _Flattened:
-    """Tensors under today's names, those of attention without an axis for the heads.
-
-    Theirs are (hidden, heads, head size) for query, key and value, (heads, head size, hidden)
-    behind them. Ours hold both axes as one; nothing moves in memory.
-    """
+    """Tensors under today's names, those of attention without an axis for the heads."""
 
     def __init__(self, parts, num_heads):
         self._heads, self._places = num_heads, {}
@@ -229,12 +233,10 @@ class _Flattened:
                 self._places[plain] = _Place(files, name, shape)
 
     def _flat(self, name, shape):
-        found = re.search(r"_attention_layer/(query|key|value|output)_dense/vars/([01])$", name)
-        axis = {("output", "0"): 0, ("output", "1"): None}.get(found and found.groups(), -2)
+        axis = heads_axis(name)
         # Of another shape than that it stays as it is, and is complained of by whoever needs it.
-        if not found or axis is None or len(shape) < 2 or shape[axis] != self._heads:
+        if axis is None or len(shape) <= axis + 1 or shape[axis] != self._heads:
             return shape
-        axis %= len(shape)
         return (*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :])
 
     def __iter__(self):
