@@ -16,7 +16,7 @@ import numpy as np
 from keras_bert.checkpoints.kerashub.families import FAMILIES, HEAD_FIELDS, TASK, Family, heads_axis
 from keras_bert.checkpoints.loading import encoder_table, head_table
 from keras_bert.checkpoints.report import CheckpointError
-from keras_bert.checkpoints.writing import Entry, Parts, check_heads, different_fields, entries
+from keras_bert.checkpoints.writing import Entry, Parts, different_fields, entries
 from keras_bert.config import EncoderConfig
 
 __all__ = ["write_kerashub"]
@@ -62,7 +62,6 @@ def write_kerashub(parts: Parts, folder: str) -> None:
             tokenizer does.
     """
     family = _family_of(parts)
-    check_heads(f"KerasHub's {family.name}", parts.heads, family.heads)
     if len(parts.heads) > 1:
         raise CheckpointError(
             f"A preset of KerasHub has one task; this model has the heads {', '.join(parts.heads)}."
@@ -92,20 +91,26 @@ def _family_of(parts: Parts) -> Family:
     Of two, the one that has the classifier, whether there is one or not.
     """
     config, differences = parts.encoder.config, {}
-    for kinds in (set(HEAD_FIELDS.values()) - {"masked_lm"} | set(parts.heads), set(parts.heads)):
+    for kinds in ({"classifier", *parts.heads}, {*parts.heads}):
         for name, family in FAMILIES.items():
-            if family.name == "XLMRoberta" and not _has_pieces(parts):
-                continue
-            if family.name == "Roberta" and _has_pieces(parts):
+            if name in _NAMED_BY_TOKENIZER and _has_pieces(parts) != _NAMED_BY_TOKENIZER[name]:
                 continue
             differences[name] = _differences(config, family, kinds)
+            lacks = [f"the head {kind}" for kind in parts.heads if kind not in family.heads]
+            differences[name] = lacks + differences[name]
             if not differences[name]:
                 return family
-    nearest = min(differences, key=lambda name: len(differences[name]))
+    # One without the head is not near.
+    heads_there = {name: FAMILIES[name].heads.keys() >= parts.heads.keys() for name in differences}
+    nearest = min(differences, key=lambda n: (not heads_there[n], len(differences[n])))
     raise CheckpointError(
         "No backbone of KerasHub computes what this config asks for. The nearest is "
         f"{nearest}, which has no words for {', '.join(differences[nearest])}."
     )
+
+
+#: Two that compute the same → whether the tokenizer is of SentencePiece.
+_NAMED_BY_TOKENIZER = {"RobertaBackbone": False, "XLMRobertaBackbone": True}
 
 
 def _has_pieces(parts):
