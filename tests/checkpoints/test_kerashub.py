@@ -280,7 +280,6 @@ def differing(ours, theirs):
         if name in ours and isinstance(value, dict) and isinstance(ours[name], dict):
             found |= differing(ours[name], value)
         elif name not in ours or ours[name] != value:
-            # Their order in a list of tokens is that of a set.
             found.add((name, " ".join(sorted(value)) if isinstance(value, list) else value))
     return found
 
