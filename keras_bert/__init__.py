@@ -30,6 +30,8 @@ _EXPORTS = {
     "BytePairTokenizer": "keras_bert.text",
     "CheckpointError": "keras_bert.checkpoints.report",
     "EncoderConfig": "keras_bert.config",
+    "ModernBertConfig": "keras_bert.config",
+    "ModernBertEncoder": "keras_bert.models.modern_encoder",
     "Preprocessor": "keras_bert.text",
     "SentencePieceTokenizer": "keras_bert.text",
     "Tokenizer": "keras_bert.text",
@@ -65,7 +67,7 @@ def _register_saved_classes():
             importlib.import_module(f"keras_bert.{module}")
     else:
         # The encoder runs on other backends; whatever touches strings needs TensorFlow.
-        importlib.import_module("keras_bert.models.encoder")
+        importlib.import_module("keras_bert.models.encoders")
 
 
 # The command line does both itself, once it has understood its arguments: `keras-bert --help` and

@@ -1,10 +1,11 @@
-"""EncoderConfig: the sizes and variants of one encoder, in one dataclass."""
+"""The sizes and variants of one encoder, in one dataclass per kind of network."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Self
 
-__all__ = ["EncoderConfig"]
+__all__ = ["EncoderConfig", "ModernBertConfig"]
 
 #: Names that users may give for ``hidden_activation``, and what is computed. The names are the
 #: ones found in published ``config.json`` files; "gelu" is the exact (erf) form there, while the
@@ -27,8 +28,105 @@ ACTIVATIONS = {
 }
 
 
+class _Config:
+    """What both configs have in common: checks of their fields, and ways in and out."""
+
+    def _check_counts(self, *names, least=1):
+        kind = "a positive whole number" if least else "a whole number, 0 or more"
+        for name in names:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be {kind}; received {value!r}.")
+
+    def _check_rates(self, *names):
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < 1:
+                raise ValueError(f"{name} must be a number in [0, 1); received {value!r}.")
+
+    def _check_positive(self, *names):
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not value > 0:
+                raise ValueError(f"{name} must be a positive number; received {value!r}.")
+
+    def _check_activations(self, *names):
+        for name in names:
+            value = getattr(self, name)
+            if value not in ACTIVATIONS:
+                raise ValueError(
+                    f"{name}={value!r} is unknown. Known are {', '.join(ACTIVATIONS)}."
+                )
+
+    def _check_heads(self):
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} is no multiple of "
+                f"num_attention_heads={self.num_attention_heads}; each head gets an equal share."
+            )
+
+    def _check_flags(self, *names):
+        for name in names:
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false; received {getattr(self, name)!r}.")
+
+    def _check_padding(self):
+        self._check_counts("pad_token_id", least=0)
+        if not 0 <= self.pad_token_id < self.vocab_size:
+            raise ValueError(
+                f"pad_token_id={self.pad_token_id} lies outside the vocabulary of "
+                f"vocab_size={self.vocab_size} tokens."
+            )
+
+    @property
+    def head_size(self) -> int:
+        """Width of one attention head."""
+        return self.hidden_size // self.num_attention_heads
+
+    def to_dict(self) -> dict:
+        """Returns all fields as a plain dict, fit for JSON and for ``from_dict``."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of(cls, config: Self | dict) -> Self:
+        """Returns a config as it is, and a dict, as saved files hold it, as a config."""
+        return cls.from_dict(config) if isinstance(config, dict) else config
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> Self:
+        """Builds a config from ``to_dict``'s result.
+
+        Raises:
+            ValueError: If a field is unknown; the message names it.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(fields) - known)
+        if unknown:
+            raise ValueError(
+                f"Unknown field(s) {', '.join(unknown)} for {cls.__name__}; known are "
+                f"{', '.join(sorted(known))}."
+            )
+        return cls(**fields)
+
+    @classmethod
+    def from_pretrained(cls, folder: str) -> EncoderConfig | ModernBertConfig:
+        """Reads the config of a checkpoint folder, ``.keras`` file or ``hf://`` id.
+
+        Returns:
+            The config of the kind that the checkpoint's network has, whichever class is asked.
+
+        Raises:
+            FileNotFoundError: If there is no checkpoint at ``folder``.
+            ValueError: If the config asks for something this encoder does not compute.
+        """
+        # Upwards on purpose: the name belongs to this class, the foreign formats do not.
+        from keras_bert.checkpoints import read_config
+
+        return read_config(folder)
+
+
 @dataclasses.dataclass(frozen=True)
-class EncoderConfig:
+class EncoderConfig(_Config):
     """Sizes and variants of a BERT encoder.
 
     Attributes:
@@ -106,18 +204,24 @@ class EncoderConfig:
     tie_word_embeddings: bool = True
 
     def __post_init__(self):
-        self._check_numbers()
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size={self.hidden_size} is no multiple of "
-                f"num_attention_heads={self.num_attention_heads}; each head gets an equal share."
-            )
-        for name in ("hidden_activation", "classifier_activation", "masked_lm_activation"):
-            value = getattr(self, name)
-            if value not in ACTIVATIONS and (value is not None or name == "hidden_activation"):
-                raise ValueError(
-                    f"{name}={value!r} is unknown. Known are {', '.join(ACTIVATIONS)}."
-                )
+        self._check_counts(
+            "vocab_size",
+            "hidden_size",
+            "num_layers",
+            "num_attention_heads",
+            "intermediate_size",
+            "max_position_embeddings",
+            "group_size",
+            *self._given("embedding_size", "num_layer_groups"),
+        )
+        self._check_counts("type_vocab_size", least=0)
+        rates = self._given("classifier_dropout")
+        self._check_rates("dropout_rate", "attention_dropout_rate", *rates)
+        epsilons = self._given("masked_lm_epsilon")
+        self._check_positive("initializer_range", "layer_norm_epsilon", *epsilons)
+        self._check_heads()
+        activations = self._given("classifier_activation", "masked_lm_activation")
+        self._check_activations("hidden_activation", *activations)
         if self.num_layer_groups is not None and self.num_layer_groups > self.num_layers:
             raise ValueError(
                 f"num_layer_groups={self.num_layer_groups} is more than num_layers="
@@ -128,49 +232,10 @@ class EncoderConfig:
                 f"max_position_embeddings={self.max_position_embeddings} leaves no position "
                 f"behind pad_token_id={self.pad_token_id}, where positions start."
             )
-        if not 0 <= self.pad_token_id < self.vocab_size:
-            raise ValueError(
-                f"pad_token_id={self.pad_token_id} lies outside the vocabulary of "
-                f"vocab_size={self.vocab_size} tokens."
-            )
+        self._check_padding()
 
-    def _check_numbers(self):
-        optional = ("embedding_size", "num_layer_groups")
-        for name in (
-            "vocab_size",
-            "hidden_size",
-            "num_layers",
-            "num_attention_heads",
-            "intermediate_size",
-            "max_position_embeddings",
-            "group_size",
-            *(name for name in optional if getattr(self, name) is not None),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive whole number; received {value!r}.")
-        types = self.type_vocab_size
-        if isinstance(types, bool) or not isinstance(types, int) or types < 0:
-            raise ValueError(
-                f"type_vocab_size must be a whole number, 0 or more; received {types!r}."
-            )
-        for name in ("dropout_rate", "attention_dropout_rate", "classifier_dropout"):
-            value = getattr(self, name)
-            if value is None and name == "classifier_dropout":
-                continue
-            if not isinstance(value, int | float) or not 0 <= value < 1:
-                raise ValueError(f"{name} must be a number in [0, 1); received {value!r}.")
-        for name in ("initializer_range", "layer_norm_epsilon", "masked_lm_epsilon"):
-            value = getattr(self, name)
-            if value is None and name == "masked_lm_epsilon":
-                continue
-            if not isinstance(value, int | float) or not value > 0:
-                raise ValueError(f"{name} must be a positive number; received {value!r}.")
-
-    @property
-    def head_size(self) -> int:
-        """Width of one attention head."""
-        return self.hidden_size // self.num_attention_heads
+    def _given(self, *names):
+        return [name for name in names if getattr(self, name) is not None]
 
     @property
     def embedding_width(self) -> int:
@@ -182,6 +247,11 @@ class EncoderConfig:
         """Longest sequence in tokens, special tokens included."""
         taken = self.pad_token_id + 1 if self.positions_skip_padding else 0
         return self.max_position_embeddings - taken
+
+    @property
+    def classifier_pooling(self) -> str:
+        """What a classifier reads: the first token, or what the pooler makes of it."""
+        return "cls"
 
     @property
     def block_order(self) -> tuple[int, ...]:
@@ -196,40 +266,161 @@ class EncoderConfig:
         """Dropout before a task head."""
         return self.dropout_rate if self.classifier_dropout is None else self.classifier_dropout
 
-    def to_dict(self) -> dict:
-        """Returns all fields as a plain dict, fit for JSON and for ``from_dict``."""
-        return dataclasses.asdict(self)
 
-    @classmethod
-    def of(cls, config: EncoderConfig | dict) -> EncoderConfig:
-        """Returns a config as it is, and a dict, as saved files hold it, as a config."""
-        return cls.from_dict(config) if isinstance(config, dict) else config
+@dataclasses.dataclass(frozen=True)
+class ModernBertConfig(_Config):
+    """Sizes and variants of a ModernBERT encoder.
 
-    @classmethod
-    def from_dict(cls, fields: dict) -> EncoderConfig:
-        """Builds a config from ``to_dict``'s result.
+    A class of its own: half of ``EncoderConfig``'s fields mean nothing to this network (segment
+    types, sharing of layers, counted positions, a pooler), and half of these here mean nothing to
+    BERT's. What task models ask of a config has the same name in both.
 
-        Raises:
-            ValueError: If a field is unknown; the message names it.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(fields) - known)
-        if unknown:
+    Attributes:
+        vocab_size: Rows of the word embedding table.
+        hidden_size: Width of every layer's output; a multiple of ``num_attention_heads``.
+        num_layers: Number of blocks.
+        num_attention_heads: Attention heads per block; their size must be even.
+        intermediate_size: Width of the feed-forward layer, and of its gate.
+        hidden_activation: Activation of the feed-forward layer, as in ``EncoderConfig``.
+        global_layers: Numbers of the blocks that attend to all tokens, counted from 0; for example
+            ``range(0, 22, 2)``. ``None``: every third, from the first on.
+        local_attention_window: Tokens in the window of the other blocks: they attend to tokens at
+            most half as many places away.
+        global_rope_theta: Base of the rotary frequencies in blocks that attend to all tokens.
+        local_rope_theta: The same in the other blocks.
+        attention_bias: Whether attention's linear layers have biases.
+        mlp_bias: Whether those of the feed-forward part do.
+        norm_bias: Whether LayerNorms do.
+        embedding_dropout_rate: Dropout after the embeddings.
+        attention_dropout_rate: Dropout on the attention probabilities and on attention's output.
+        mlp_dropout_rate: Dropout within the feed-forward part.
+        max_position_embeddings: Longest sequence in tokens. There is no table of positions.
+        initializer_range: Standard deviation of the truncated normal for new weights.
+        layer_norm_epsilon: Added to the variance in LayerNorm.
+        pad_token_id: Id that fills sequences up.
+        classifier_dropout: Dropout before a task head's last layer.
+        classifier_pooling: What a classifier reads: ``"cls"``, the first token, or ``"mean"``, the
+            mean over the tokens.
+        classifier_activation: Activation of the dense layer that every task head begins with.
+        classifier_bias: Whether that layer has a bias.
+        decoder_bias: Whether the masked-language-model head has a bias per token.
+        tie_word_embeddings: Whether that head scores tokens with the word embeddings.
+        use_pooler: False: there is none. Here because task models ask for it.
+
+    Raises:
+        ValueError: If a field's value is impossible; the message names it.
+
+    Source: Warner et al. 2024 (arXiv:2412.13663), section 2.1 and appendix A;
+    ``configuration_modernbert.py`` of transformers 5.23.
+
+    Example:
+        >>> config = ModernBertConfig(num_layers=7)
+        >>> [config.is_global(layer) for layer in range(7)]
+        [True, False, False, True, False, False, True]
+    """
+
+    vocab_size: int = 50368
+    hidden_size: int = 768
+    num_layers: int = 22
+    num_attention_heads: int = 12
+    intermediate_size: int = 1152
+    hidden_activation: str = "gelu"
+    global_layers: tuple[int, ...] | None = None
+    local_attention_window: int = 128
+    global_rope_theta: float = 160_000.0
+    local_rope_theta: float = 10_000.0
+    attention_bias: bool = False
+    mlp_bias: bool = False
+    norm_bias: bool = False
+    embedding_dropout_rate: float = 0.0
+    attention_dropout_rate: float = 0.0
+    mlp_dropout_rate: float = 0.0
+    max_position_embeddings: int = 8192
+    initializer_range: float = 0.02
+    layer_norm_epsilon: float = 1e-5
+    pad_token_id: int = 50283
+    classifier_dropout: float = 0.0
+    classifier_pooling: str = "cls"
+    classifier_activation: str = "gelu"
+    classifier_bias: bool = False
+    decoder_bias: bool = True
+    tie_word_embeddings: bool = True
+    use_pooler: bool = False
+
+    def __post_init__(self):
+        self._check_counts(
+            "vocab_size",
+            "hidden_size",
+            "num_layers",
+            "num_attention_heads",
+            "intermediate_size",
+            "local_attention_window",
+            "max_position_embeddings",
+        )
+        self._check_rates(
+            "embedding_dropout_rate",
+            "attention_dropout_rate",
+            "mlp_dropout_rate",
+            "classifier_dropout",
+        )
+        self._check_positive(
+            "initializer_range", "layer_norm_epsilon", "global_rope_theta", "local_rope_theta"
+        )
+        self._check_heads()
+        self._check_activations("hidden_activation", "classifier_activation")
+        self._check_padding()
+        self._check_flags(
+            "attention_bias",
+            "mlp_bias",
+            "norm_bias",
+            "classifier_bias",
+            "decoder_bias",
+            "tie_word_embeddings",
+        )
+        if self.head_size % 2:
             raise ValueError(
-                f"Unknown field(s) {', '.join(unknown)} for EncoderConfig; known are "
-                f"{', '.join(sorted(known))}."
+                f"hidden_size={self.hidden_size} / num_attention_heads={self.num_attention_heads} "
+                "is odd; rotary positions turn pairs of numbers, so that a head needs an even size."
             )
-        return cls(**fields)
+        if self.classifier_pooling not in ("cls", "mean"):
+            raise ValueError(
+                f"classifier_pooling must be 'cls' or 'mean'; received {self.classifier_pooling!r}."
+            )
+        if self.use_pooler:
+            raise ValueError("use_pooler=True: ModernBERT has no pooler; leave it False.")
+        if self.global_layers is not None:
+            object.__setattr__(self, "global_layers", self._plain_global_layers())
 
-    @classmethod
-    def from_pretrained(cls, folder: str) -> EncoderConfig:
-        """Reads the config of a checkpoint folder, ``.keras`` file or ``hf://`` id.
+    def _plain_global_layers(self):
+        """The numbers as a tuple, for JSON makes a list of it; None where they are the usual."""
+        layers, given = range(self.num_layers), tuple(self.global_layers)
+        wrong = [i for i in given if isinstance(i, bool) or i not in layers]
+        if wrong or len(set(given)) < len(given):
+            raise ValueError(
+                f"global_layers={given!r} must be different numbers from 0 to {layers[-1]}."
+            )
+        return None if sorted(given) == [*layers[::3]] else tuple(sorted(given))
 
-        Raises:
-            FileNotFoundError: If there is no checkpoint at ``folder``.
-            ValueError: If the config asks for something this encoder does not compute.
-        """
-        # Upwards on purpose: the name belongs to this class, the foreign formats do not.
-        from keras_bert.checkpoints import read_config
+    def is_global(self, layer: int) -> bool:
+        """Whether a block, by its number, attends to all tokens."""
+        return layer % 3 == 0 if self.global_layers is None else layer in self.global_layers
 
-        return read_config(folder)
+    @property
+    def embedding_width(self) -> int:
+        """Width of the word embedding table."""
+        return self.hidden_size
+
+    @property
+    def type_vocab_size(self) -> int:
+        """Number of segment types: none."""
+        return 0
+
+    @property
+    def max_seq_length(self) -> int:
+        """Longest sequence in tokens, special tokens included."""
+        return self.max_position_embeddings
+
+    @property
+    def head_dropout_rate(self) -> float:
+        """Dropout before a task head's last layer."""
+        return self.classifier_dropout

@@ -44,3 +44,36 @@ def test_unknown_field_is_named():
 def test_head_dropout_defaults_to_dropout():
     assert kb.EncoderConfig(dropout_rate=0.2).head_dropout_rate == 0.2
     assert kb.EncoderConfig(dropout_rate=0.2, classifier_dropout=0.0).head_dropout_rate == 0.0
+
+
+def test_modernbert_round_trip_through_json():
+    config = kb.ModernBertConfig(global_layers=range(0, 22, 2), norm_bias=True)
+    assert config.global_layers == tuple(range(0, 22, 2))
+    assert kb.ModernBertConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_modernbert_usual_layers_are_named_once():
+    assert kb.ModernBertConfig(global_layers=range(0, 22, 3)) == kb.ModernBertConfig()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"global_layers": [0, 22]}, "different numbers from 0 to 21"),
+        ({"global_layers": [3, 3]}, "different numbers"),
+        ({"num_attention_heads": 256}, "is odd"),
+        ({"local_attention_window": 0}, "local_attention_window must be a positive whole number"),
+        ({"local_rope_theta": 0.0}, "local_rope_theta must be a positive number"),
+        ({"classifier_pooling": "max"}, "'cls' or 'mean'"),
+        ({"norm_bias": 1}, "norm_bias must be true or false; received 1"),
+        ({"use_pooler": True}, "ModernBERT has no pooler"),
+    ],
+)
+def test_modernbert_bad_fields(fields, message):
+    with pytest.raises(ValueError, match=message):
+        kb.ModernBertConfig(**fields)
+
+
+def test_modernbert_unknown_field_is_named():
+    with pytest.raises(ValueError, match="hparams for ModernBertConfig"):
+        kb.ModernBertConfig.from_dict({"hparams": 1})

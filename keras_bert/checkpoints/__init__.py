@@ -10,6 +10,7 @@ from keras_bert.checkpoints.inspection import Inspection, inspect
 from keras_bert.checkpoints.keras_archive import KerasCheckpoint
 from keras_bert.checkpoints.kerashub import KerasHubCheckpoint
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
+from keras_bert.checkpoints.sentence_transformers import encoder_folder
 from keras_bert.checkpoints.sources import resolve
 
 __all__ = [
@@ -41,6 +42,7 @@ def open_checkpoint(source: str):
         if path.endswith(".keras"):
             return KerasCheckpoint(path)
         raise CheckpointError(f"{path} is a file; expected a folder or a '.keras' file.")
+    path = encoder_folder(path)
     if os.path.isfile(os.path.join(path, "model.keras")):
         return KerasCheckpoint(os.path.join(path, "model.keras"))
     if KerasHubCheckpoint.is_there(path):
@@ -59,7 +61,7 @@ def open_checkpoint(source: str):
 
 
 def read_config(source: str):
-    """Returns the ``EncoderConfig`` of a checkpoint; see ``open_checkpoint``."""
+    """Returns the encoder's config of a checkpoint; see ``open_checkpoint``."""
     return open_checkpoint(source).config
 
 

@@ -103,13 +103,13 @@ class FolderCheckpoint:
 
     def make_encoder(self, config: EncoderConfig | None = None, **kwargs) -> Any:
         """Makes an encoder of this checkpoint's config or a changed one, for `load` to fill."""
-        from keras_bert.models.encoder import BertEncoder
+        from keras_bert.models.encoders import make_encoder
 
         config = self.config if config is None else config
         # A pooler that the checkpoint lacks keeps what it starts with.
         lacks = config.use_pooler and not self.config.use_pooler
         with contextlib.nullcontext() if lacks else without_random_start():
-            return BertEncoder(config, **kwargs)
+            return make_encoder(config, **kwargs)
 
     def load(self, encoder: Any, heads: Mapping[str, Any], verify: bool = False) -> LoadReport:
         """Fills an encoder and heads.
@@ -151,7 +151,8 @@ def read_json(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             fields = json.load(file)
-    except ValueError as error:
+    # Brackets within brackets, by the thousand.
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is no valid JSON: {error}.") from None
     if not isinstance(fields, dict):
         raise CheckpointError(f"{path} holds no JSON object.")

@@ -414,6 +414,11 @@ def write_google(parts: Parts, folder: str) -> EncoderConfig | None:
     Raises:
         CheckpointError: If Google's code does not compute what the encoder or a head does.
     """
+    if not isinstance(parts.encoder.config, EncoderConfig):
+        raise CheckpointError(
+            f"Google's code computes no {type(parts.encoder).__name__}. Write it in the format "
+            "'huggingface'."
+        )
     family, fields = _family_of(parts.encoder.config)
     check_heads(f"Google's {family.name}", parts.heads, family.heads)
     if parts.encoder.config.type_vocab_size == 0:

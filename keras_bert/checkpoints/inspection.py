@@ -39,7 +39,8 @@ class Inspection:
 
     def __str__(self):
         config = self.config
-        embeddings = f", embeddings {config.embedding_size}" if config.embedding_size else ""
+        width = config.embedding_width
+        embeddings = f", embeddings {width}" if width != config.hidden_size else ""
         rows = {
             "format": self.format,
             "family": self.family,

@@ -14,7 +14,7 @@ __all__ = ["KerasCheckpoint"]
 
 
 class KerasCheckpoint:
-    """A ``.keras`` file that holds a model with a BertEncoder inside.
+    """A ``.keras`` file that holds a model with an encoder inside.
 
     Args:
         path: The file.
@@ -31,7 +31,7 @@ class KerasCheckpoint:
     @functools.cached_property
     def model(self):
         """The saved model, not compiled."""
-        from keras_bert.models.encoder import BertEncoder
+        from keras_bert.models.encoder import Encoder
 
         try:
             with without_random_start():
@@ -40,7 +40,7 @@ class KerasCheckpoint:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise CheckpointError(f"{self.path} cannot be loaded: {reason}") from error
         encoder = getattr(model, "encoder", model)
-        if not isinstance(encoder, BertEncoder):
+        if not isinstance(encoder, Encoder):
             raise CheckpointError(f"{self.path} holds a {type(model).__name__}, no BERT model.")
         return model
 

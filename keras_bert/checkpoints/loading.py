@@ -12,13 +12,37 @@ import numpy as np
 
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 
-__all__ = ["Table", "Tensors", "encoder_table", "fill", "find", "head_table", "names_of"]
+__all__ = [
+    "SHAPES",
+    "Table",
+    "Tensors",
+    "check_sizes",
+    "encoder_table",
+    "fill",
+    "find",
+    "head_table",
+    "names_of",
+    "prefix_of",
+]
 
 #: Attribute path of a model ← name of a tensor, or names of tensors joined along the last axis.
 Table = Mapping[str, str | tuple[str, ...]]
 
 #: Problems that an error message names; of more it gives the number.
 NAMED_PROBLEMS = 8
+
+#: Path of a ``BertEncoder`` or of one of its blocks → config fields that its shape shows, in the
+#: order of one layout or the other. Together they bound every variable.
+SHAPES = {
+    "embeddings.word_embeddings": ("vocab_size", "embedding_width"),
+    "embeddings.position_embeddings": ("max_position_embeddings", "embedding_width"),
+    "embeddings.type_embeddings": ("type_vocab_size", "embedding_width"),
+    "attention.output_linear.kernel": ("hidden_size", "hidden_size"),
+    "intermediate.kernel": ("hidden_size", "intermediate_size"),
+}
+
+#: Layers that share their weights leave no trace in a file of how many there are.
+MOST_LAYERS = 1000
 
 
 class Tensors(Protocol):
@@ -44,28 +68,35 @@ def encoder_table(
     """All names of an encoder's tensors.
 
     Args:
-        encoder: A ``BertEncoder``.
-        embeddings: Paths of the encoder ← names; those of parts that it lacks are left out.
-        block: Paths of a block ← names behind the prefix.
-        block_prefix: With ``{block}``, the number of a block, or ``{group}`` and ``{place}``, the
-            number of its group and its own within that; ``{counted}`` is nothing for the first
-            block, then _1, _2, ..., as Keras counts.
+        encoder: An encoder.
+        embeddings: Paths of the encoder ← names; those that it lacks are left out, such as
+            segment types or a bias.
+        block: Paths of a block ← names behind the prefix; those that it lacks are left out.
+        block_prefix: As for ``prefix_of``.
         pooler: Paths of the encoder ← names.
     """
-    config = encoder.config
-    lacks = [] if config.type_vocab_size else ["embeddings.type_embeddings"]
-    lacks += [] if config.embedding_size is not None else ["embeddings.projection."]
-    table = {
-        ours: theirs for ours, theirs in embeddings.items() if not ours.startswith(tuple(lacks))
-    }
-    for i in range(len(encoder.blocks)):
-        group, place = divmod(i, config.group_size)
-        prefix = block_prefix.format(
-            block=i, group=group, place=place, counted=f"_{i}" if i else ""
-        )
+    table = {ours: theirs for ours, theirs in embeddings.items() if _has(encoder, ours)}
+    for i, part in enumerate(encoder.blocks):
+        prefix = prefix_of(i, encoder.config, block_prefix)
         for ours, theirs in block.items():
-            table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in names_of(theirs))
+            if _has(part, ours):
+                table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in names_of(theirs))
     return {**table, **pooler}
+
+
+def prefix_of(number: int, config: Any, block_prefix: str) -> str:
+    """What the names of a block's tensors begin with.
+
+    Args:
+        number: The block's number, from 0.
+        config: The encoder's config, which says how many blocks form a group.
+        block_prefix: With ``{block}``, the number, or ``{group}`` and ``{place}``, the number of
+            its group and its own within that; ``{counted}`` is nothing for the first block, then
+            _1, _2, ..., as Keras counts.
+    """
+    group, place = divmod(number, getattr(config, "group_size", 1))
+    counted = f"_{number}" if number else ""
+    return block_prefix.format(block=number, group=group, place=place, counted=counted)
 
 
 def head_table(table: Table, layer: Any) -> dict[str, str | tuple[str, ...]]:
@@ -75,8 +106,52 @@ def head_table(table: Table, layer: Any) -> dict[str, str | tuple[str, ...]]:
         table: Paths of the head's layer ← names.
         layer: The layer; a masked-language-model head that is tied has no matrix of its own.
     """
-    lacks = ("kernel",) if getattr(layer, "tied", False) else ()
-    return {ours: theirs for ours, theirs in table.items() if ours not in lacks}
+    return {ours: theirs for ours, theirs in table.items() if _has(layer, ours)}
+
+
+def check_sizes(
+    source: str,
+    config: Any,
+    tensors: Tensors,
+    tables: Table,
+    block_prefix: str,
+    shapes: Mapping[str, tuple[str, ...]] = SHAPES,
+) -> None:
+    """Compares a config with tensors before an encoder of its sizes asks for time and memory.
+
+    Args:
+        source: The checkpoint's path, for messages.
+        config: An ``EncoderConfig``.
+        tensors: The checkpoint's tensors.
+        tables: Paths of a ``BertEncoder`` ← names, and paths of a block ← names behind the prefix.
+        block_prefix: As for ``prefix_of``.
+        shapes: Path → config fields; paths that the tables lack are left out.
+
+    Raises:
+        CheckpointError: If the config has a size that the tensors do not bear out.
+    """
+    if config.num_layers > MOST_LAYERS:
+        raise CheckpointError(
+            f"{source} does not fit its config: num_layers={config.num_layers}, which is more than "
+            f"{MOST_LAYERS}."
+        )
+    groups = getattr(config, "num_layer_groups", None) or config.num_layers
+    size = getattr(config, "group_size", 1)
+    prefix = prefix_of(groups * size - 1, config, block_prefix)
+    for path, fields in shapes.items():
+        sizes = {field: getattr(config, field) for field in fields}
+        if path not in tables or 0 in sizes.values():
+            continue
+        outside = path.startswith("embeddings.")
+        name = ("" if outside else prefix) + names_of(tables[path])[0]
+        if name not in tensors:
+            raise CheckpointError(f"{source} does not fit its config: missing tensor {name}.")
+        if sorted(tensors.shape(name)) != sorted(getattr(config, field) for field in fields):
+            said = ", ".join(f"{field}={size}" for field, size in sizes.items())
+            raise CheckpointError(
+                f"{source} does not fit its config: {name} has shape {list(tensors.shape(name))}, "
+                f"the config says {said}."
+            )
 
 
 def fill(
@@ -159,6 +234,13 @@ def _reason(name, ignored):
 def names_of(theirs: str | tuple[str, ...]) -> tuple[str, ...]:
     """The names on the right of a table's line."""
     return (theirs,) if isinstance(theirs, str) else theirs
+
+
+def _has(model, path):
+    """Whether an attribute path leads to something."""
+    for step in path.split("."):
+        model = getattr(model, step, None)
+    return model is not None
 
 
 def find(model: Any, path: str) -> Any:

@@ -92,7 +92,7 @@ def _read_header(path):
             )
         try:
             header = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_unique)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{path} has an unreadable header: {error}.") from None
     if not isinstance(header, dict):
         raise CheckpointError(f"{path} has an unreadable header: no JSON object.")

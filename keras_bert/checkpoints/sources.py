@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 
@@ -12,6 +13,9 @@ HUB_FILES = (
     *("*.json", "*.safetensors", "vocab.txt", "spiece.model", "merges.txt"),
     *("*.weights.h5", "assets/tokenizer/*"),
 )
+
+#: What is fetched beside that of a repository without safetensors files.
+TENSORFLOW_FILES = "tf_model*.h5"
 
 
 def resolve(source: str) -> str:
@@ -47,10 +51,15 @@ def _download(source):
             f"{source} needs the Hub client: pip install 'keras-bert-garden[hub]'."
         ) from None
     name, revision = match.groups()
+
+    def fetch(files):
+        return huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=files)
+
     try:
-        return huggingface_hub.snapshot_download(
-            name, revision=revision, allow_patterns=list(HUB_FILES)
-        )
+        folder = fetch(list(HUB_FILES))
+        # Where there are better weights these would be as many bytes again for nothing.
+        found = glob.glob(os.path.join(glob.escape(folder), "**", "*.safetensors"), recursive=True)
+        return folder if found else fetch([*HUB_FILES, TENSORFLOW_FILES])
     except Exception as error:  # the client raises whatever its HTTP library does
         raise ConnectionError(
             f"{source} could not be downloaded and is not in the local cache "

@@ -149,11 +149,9 @@ def _meaning(config):
     fields = config.to_dict()
     # Not every format has these two; they only matter to who trains on.
     del fields["classifier_dropout"], fields["initializer_range"]
-    for name in ("hidden_activation", "classifier_activation"):
+    if "masked_lm_activation" in fields:
+        fields["masked_lm_activation"] = config.masked_lm_activation or config.hidden_activation
+        fields["masked_lm_epsilon"] = config.masked_lm_epsilon or config.layer_norm_epsilon
+    for name in (name for name in fields if name.endswith("_activation")):
         fields[name] = ACTIVATIONS.get(fields[name])
-    masked_lm = config.masked_lm_activation or config.hidden_activation
-    return {
-        **fields,
-        "masked_lm_activation": ACTIVATIONS[masked_lm],
-        "masked_lm_epsilon": config.masked_lm_epsilon or config.layer_norm_epsilon,
-    }
+    return fields

@@ -3,20 +3,27 @@
 from keras_bert.layers.attention import SelfAttention
 from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.embeddings import BertEmbeddings
+from keras_bert.layers.gated_feed_forward import GatedFeedForward
 from keras_bert.layers.heads import ClassificationHead, Pooler
 from keras_bert.layers.linear import Linear
 from keras_bert.layers.masked_lm import MaskedLMHead
+from keras_bert.layers.modern_block import ModernBertBlock, ModernBertEmbeddings
 from keras_bert.layers.normalization import LayerNorm
+from keras_bert.layers.rotary_attention import RotaryAttention
 from keras_bert.layers.transformer_block import TransformerBlock
 
 __all__ = [
     "BertEmbeddings",
     "ClassificationHead",
     "Dropout",
+    "GatedFeedForward",
     "LayerNorm",
     "Linear",
     "MaskedLMHead",
+    "ModernBertBlock",
+    "ModernBertEmbeddings",
     "Pooler",
+    "RotaryAttention",
     "SelfAttention",
     "TransformerBlock",
 ]

@@ -9,7 +9,7 @@ from keras_bert.layers.initializers import normal
 from keras_bert.layers.linear import Linear
 from keras_bert.layers.normalization import LayerNorm
 
-__all__ = ["BertEmbeddings"]
+__all__ = ["BertEmbeddings", "check_length"]
 
 
 @keras.saving.register_keras_serializable("keras_bert")
@@ -75,13 +75,7 @@ class BertEmbeddings(keras.layers.Layer):
     def call(self, input_word_ids, input_type_ids, training=None):
         """Looks up and normalises: (batch, seq) int32, twice → (batch, seq, hidden)."""
         length = ops.shape(input_word_ids)[1]
-        if isinstance(length, int) and length > self.config.max_seq_length:
-            raise ValueError(
-                f"The sequence has {length} tokens, but this encoder has positions for "
-                f"{self.config.max_seq_length} (max_position_embeddings="
-                f"{self.config.max_position_embeddings}). Give the Preprocessor a smaller "
-                "seq_length."
-            )
+        check_length(length, self.config)
         words = ops.take(self.word_embeddings, input_word_ids, axis=0)
         total = words + self._positions(input_word_ids, length)
         if self.config.type_vocab_size:
@@ -112,3 +106,21 @@ class BertEmbeddings(keras.layers.Layer):
     def get_config(self):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "config": self.config.to_dict()}
+
+
+def check_length(length, config):
+    """Raises ValueError for a sequence that an encoder has too few positions for.
+
+    Args:
+        length: Its length in tokens; not checked where it is a tensor.
+        config: The encoder's config.
+
+    Example:
+        >>> check_length(512, EncoderConfig())
+    """
+    if isinstance(length, int) and length > config.max_seq_length:
+        raise ValueError(
+            f"The sequence has {length} tokens, but this encoder has positions for "
+            f"{config.max_seq_length} (max_position_embeddings={config.max_position_embeddings}). "
+            "Give the Preprocessor a smaller seq_length."
+        )

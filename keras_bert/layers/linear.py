@@ -11,7 +11,7 @@ __all__ = ["Linear"]
 
 @keras.saving.register_keras_serializable("keras_bert")
 class Linear(keras.layers.Layer):
-    """``activation(x @ kernel + bias)`` over the last axis.
+    """``activation(x @ kernel + bias)`` over the last axis, with or without the bias.
 
     ``keras.layers.Dense`` hands a three-dimensional input to ``tensordot``. This layer folds all
     leading axes into one first, so that TensorFlow's graph optimiser sees MatMul, BiasAdd and
@@ -21,6 +21,7 @@ class Linear(keras.layers.Layer):
         units: Width of the output.
         activation: A name that ``keras_bert.layers.activations.get_activation`` knows, or None.
         initializer_range: Standard deviation of the kernel's truncated normal.
+        use_bias: Whether there is a bias.
 
     Shapes: (..., features) floating → (..., units), in the layer's compute dtype.
 
@@ -29,22 +30,25 @@ class Linear(keras.layers.Layer):
         (2, 5, 3)
     """
 
-    def __init__(self, units, activation=None, initializer_range=0.02, **kwargs):
+    def __init__(self, units, activation=None, initializer_range=0.02, use_bias=True, **kwargs):
         super().__init__(**kwargs)
         self.units = units
         self.activation = activation
         self.initializer_range = initializer_range
+        self.use_bias = use_bias
+        self.bias = None
         if activation is not None:
             get_activation(activation)  # an unknown one is an error here already
 
     def build(self, input_shape):
-        """Creates kernel (features, units) and bias (units,)."""
+        """Creates kernel (features, units) and, if there is one, bias (units,)."""
         self.kernel = self.add_weight(
             name="kernel",
             shape=(input_shape[-1], self.units),
             initializer=normal(self.initializer_range),
         )
-        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
     def call(self, inputs, training=None):
         """Applies the layer: (..., features) → (..., units)."""
@@ -52,9 +56,10 @@ class Linear(keras.layers.Layer):
 
     def product(self, inputs, kernel, bias, training=None):
         """Applies the layer with other weights than its own, such as a slice of them."""
-        flat = ops.reshape(inputs, (-1, inputs.shape[-1]))
-        # ops.add with a vector on the right becomes BiasAdd, which the fusion looks for.
-        flat = ops.add(ops.matmul(flat, kernel), bias)
+        flat = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), kernel)
+        if bias is not None:
+            # ops.add with a vector on the right becomes BiasAdd, which the fusion looks for.
+            flat = ops.add(flat, bias)
         if self.activation is not None:
             flat = get_activation(self.activation, training)(flat)
         return ops.reshape(flat, (*ops.shape(inputs)[:-1], kernel.shape[-1]))
@@ -70,4 +75,5 @@ class Linear(keras.layers.Layer):
             "units": self.units,
             "activation": self.activation,
             "initializer_range": self.initializer_range,
+            "use_bias": self.use_bias,
         }

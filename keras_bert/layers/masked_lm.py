@@ -23,6 +23,9 @@ class MaskedLMHead(keras.layers.Layer):
         layer_norm_epsilon: Added to the variance in LayerNorm.
         initializer_range: Standard deviation of new kernels.
         tied: Whether ``E`` is the encoder's; ``call`` then needs it.
+        dense_bias: Whether there is a ``b``.
+        norm_bias: Whether LayerNorm has a bias.
+        use_bias: Whether there is a ``c``.
 
     Shapes: features (..., hidden), word embeddings (vocab_size, embedding_size) → (..., vocab_size)
     float32.
@@ -43,6 +46,9 @@ class MaskedLMHead(keras.layers.Layer):
         layer_norm_epsilon=1e-12,
         initializer_range=0.02,
         tied=True,
+        dense_bias=True,
+        norm_bias=True,
+        use_bias=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -52,18 +58,24 @@ class MaskedLMHead(keras.layers.Layer):
         self.layer_norm_epsilon = layer_norm_epsilon
         self.initializer_range = initializer_range
         self.tied = tied
+        self.dense_bias = dense_bias
+        self.norm_bias = norm_bias
+        self.use_bias = use_bias
+        self.bias = None
+        policy = {"dtype": self.dtype_policy}
         self.dense = Linear(
-            embedding_size, activation, initializer_range, name="dense", dtype=self.dtype_policy
+            embedding_size, activation, initializer_range, dense_bias, name="dense", **policy
         )
         self.layer_norm = LayerNorm(
-            epsilon=layer_norm_epsilon, name="layer_norm", dtype=self.dtype_policy
+            epsilon=layer_norm_epsilon, center=norm_bias, name="layer_norm", **policy
         )
 
     def build(self, features_shape, *_):
         """Creates the weights of the dense layer and LayerNorm, the bias, and an own matrix."""
         self.dense.build(features_shape)
         self.layer_norm.build((*features_shape[:-1], self.embedding_size))
-        self.bias = self.add_weight(name="bias", shape=(self.vocab_size,), initializer="zeros")
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.vocab_size,), initializer="zeros")
         if not self.tied:
             self.kernel = self.add_weight(
                 name="kernel",
@@ -81,7 +93,8 @@ class MaskedLMHead(keras.layers.Layer):
             table = self.kernel
         # In float32 from here on, as all logits: see ClassificationHead.
         flat = ops.cast(ops.matmul(flat, table), "float32")
-        flat = ops.add(flat, ops.cast(self.bias, "float32"))
+        if self.bias is not None:
+            flat = ops.add(flat, ops.cast(self.bias, "float32"))
         return ops.reshape(flat, (*ops.shape(features)[:-1], self.vocab_size))
 
     def compute_output_shape(self, features_shape, *_):
@@ -98,4 +111,7 @@ class MaskedLMHead(keras.layers.Layer):
             "layer_norm_epsilon": self.layer_norm_epsilon,
             "initializer_range": self.initializer_range,
             "tied": self.tied,
+            "dense_bias": self.dense_bias,
+            "norm_bias": self.norm_bias,
+            "use_bias": self.use_bias,
         }

@@ -14,6 +14,7 @@ class LayerNorm(keras.layers.LayerNormalization):
 
     Args:
         epsilon: Added to the variance.
+        center: Whether there is a ``beta``, which is added.
 
     Shapes: (..., features) floating → the same, in the layer's compute dtype. Always computed in
     float32.
@@ -31,6 +32,8 @@ class LayerNorm(keras.layers.LayerNormalization):
         if not training:
             return super().call(inputs)
         # Their values: TensorFlow takes no variables where a gradient is given.
-        weights = (ops.copy(weight) for weight in (self.gamma, self.beta))
+        gamma = ops.copy(self.gamma)
+        beta = ops.copy(self.beta) if self.center else ops.zeros_like(gamma)
         inputs = ops.cast(inputs, "float32")
-        return ops.cast(gradients.layer_norm(inputs, *weights, self.epsilon), self.compute_dtype)
+        normal = gradients.layer_norm(inputs, gamma, beta, self.epsilon)
+        return ops.cast(normal, self.compute_dtype)

@@ -3,8 +3,10 @@
 import keras
 
 from keras_bert.models.encoder import BertEncoder
+from keras_bert.models.encoders import make_encoder
 from keras_bert.models.head_model import HeadModel
 from keras_bert.models.masked_lm import BertMaskedLM
+from keras_bert.models.modern_encoder import ModernBertEncoder
 from keras_bert.models.multiple_choice import BertMultipleChoice
 from keras_bert.models.pretrainer import BertPretrainer
 from keras_bert.models.span_labeler import BertSpanLabeler
@@ -18,6 +20,8 @@ __all__ = [
     "BertSpanLabeler",
     "BertTokenClassifier",
     "HeadModel",
+    "ModernBertEncoder",
+    "make_encoder",
 ]
 
 # These run on every Keras backend, without TensorFlow too; task models read text.

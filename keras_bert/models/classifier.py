@@ -99,7 +99,7 @@ class BertClassifier(TaskModel):
 
     def call(self, inputs, training=None):
         """Ids → logits (batch, labels) float32."""
-        return self.head(self.first_token(inputs, training=training), training=training)
+        return self.head(self.text_features(inputs, training=training), training=training)
 
     def answers(self, outputs):
         """Logits → label names and probabilities."""

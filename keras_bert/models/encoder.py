@@ -1,4 +1,4 @@
-"""BertEncoder: token ids to contextual vectors."""
+"""Encoders, token ids to contextual vectors: what all have in common, and BERT's."""
 
 import keras
 from keras import ops
@@ -8,13 +8,161 @@ from keras_bert.layers.embeddings import BertEmbeddings
 from keras_bert.layers.heads import Pooler
 from keras_bert.layers.transformer_block import TransformerBlock
 
-__all__ = ["BertEncoder"]
+__all__ = ["BertEncoder", "Encoder"]
 
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
+class Encoder(keras.Model):
+    """Embeddings, then blocks one after the other: what encoders of every family do.
+
+    A family says what its parts are: it names its ``config_class``; its ``make_parts`` sets
+    ``embeddings``, ``blocks`` and, if it has them, ``final_norm`` and ``pooler``; its ``embed``
+    calls the embeddings.
+
+    Args:
+        config: A config of the family's class, or its dict.
+
+    Raises:
+        TypeError: If the config is anything else.
+    """
+
+    config_class: type
+
+    def __init__(self, config, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config = self.config_class.of(config)
+        name, takes = type(self).__name__, self.config_class.__name__
+        if not isinstance(config, self.config_class):
+            raise TypeError(
+                f"{name} takes a config of the class {takes}; received {type(config).__name__}. To "
+                f"load a checkpoint call {name}.from_pretrained(folder)."
+            )
+        self.final_norm = self.pooler = None
+        self.make_parts(config, {"dtype": self.dtype_policy})
+        # All shapes are known from the config; weights that exist at once can be loaded at once.
+        self.build()
+
+    @classmethod
+    def from_pretrained(cls, folder: str, **kwargs) -> "Encoder":
+        """Loads an encoder from a checkpoint folder, a ``.keras`` file or ``hf://ORG/NAME``.
+
+        Args:
+            folder: A Hugging Face folder (``config.json`` and ``model.safetensors``,
+                ``pytorch_model.bin`` or ``tf_model.h5``, sharded or not) of a BERT, RoBERTa, XLM-R,
+                CamemBERT, ELECTRA, ALBERT, DistilBERT or ModernBERT; a folder of Google's
+                TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT or ELECTRA; a preset
+                folder of KerasHub (``model.weights.h5``) of a BERT, RoBERTa, XLM-R, DistilBERT,
+                ALBERT or ELECTRA; a folder or file written by keras_bert; or ``hf://ORG/NAME``.
+            **kwargs: ``verify=True`` compares with the numbers beside a checkpoint that keras_bert
+                wrote; the rest is passed to the constructor, such as ``dtype="mixed_bfloat16"``.
+
+        Returns:
+            An encoder of the checkpoint's own kind, whichever class is asked: a
+            ``ModernBertEncoder`` for a ModernBERT, else a ``BertEncoder``.
+
+        Raises:
+            FileNotFoundError: If there is no checkpoint, or nothing to verify with.
+            CheckpointError: If weights are missing, unknown, damaged or of another shape than
+                the config says; the message names them.
+        """
+        # Upwards on purpose: see EncoderConfig.from_pretrained.
+        from keras_bert.checkpoints import load_encoder
+
+        return load_encoder(folder, **kwargs)
+
+    def save_pretrained(self, folder: str, format: str = "huggingface") -> str:
+        """Writes a checkpoint in a format that others read; see ``keras_bert.checkpoints.save``."""
+        # Upwards on purpose: see EncoderConfig.from_pretrained.
+        from keras_bert.checkpoints import save
+
+        return save(self, folder, format)
+
+    def build(self, *_):
+        """Creates all weights."""
+        hidden = (None, None, self.config.hidden_size)
+        for layer in (self.embeddings, *self.blocks, self.final_norm, self.pooler):
+            if layer is not None:
+                layer.build(hidden)
+        self.built = True
+
+    def call(self, inputs, training=None, first_token_only=False, return_attention_scores=False):
+        """Encodes a batch; see the class for names and shapes."""
+        word_ids, mask, type_ids = self._read_inputs(inputs)
+        hidden = self.embed(word_ids, type_ids, training)
+        encoder_outputs, attention_scores = [], []
+        blocks = self.running_blocks()
+        for place, block in enumerate(blocks, start=1):
+            is_last = place == len(blocks)
+            result = block(
+                hidden,
+                mask,
+                training=training,
+                first_token_only=first_token_only and is_last,
+                return_attention_scores=return_attention_scores,
+            )
+            hidden, scores = result if return_attention_scores else (result, None)
+            if is_last and self.final_norm is not None:
+                hidden = self.final_norm(hidden, training=training)
+            encoder_outputs.append(hidden)
+            attention_scores.append(scores)
+        outputs = {
+            "sequence_output": hidden,
+            "pooled_output": None if self.pooler is None else self.pooler(hidden),
+            "encoder_outputs": encoder_outputs,
+        }
+        if return_attention_scores:
+            outputs["attention_scores"] = attention_scores
+        return outputs
+
+    def make_parts(self, config, policy):
+        """Sets the layers; ``policy`` holds their ``dtype``."""
+        raise NotImplementedError
+
+    def embed(self, word_ids, type_ids, training):
+        """Calls the embeddings: (batch, seq) int32, twice → (batch, seq, hidden)."""
+        raise NotImplementedError
+
+    def running_blocks(self):
+        """The blocks in the order in which they run; one may run several times."""
+        return self.blocks
+
+    def _read_inputs(self, inputs):
+        if not isinstance(inputs, dict):
+            inputs = {"input_word_ids": inputs}
+        unknown = sorted(set(inputs) - set(INPUTS))
+        if unknown or "input_word_ids" not in inputs:
+            raise ValueError(
+                f"The encoder takes a dict with {', '.join(INPUTS)}, of which only the first must "
+                f"be there; received {', '.join(map(str, inputs)) or 'nothing'}."
+            )
+        word_ids = ops.convert_to_tensor(inputs["input_word_ids"])
+        if len(word_ids.shape) != 2:
+            raise ValueError(
+                "input_word_ids must have the shape (batch, seq); received "
+                f"{tuple(word_ids.shape)}."
+            )
+        mask = inputs.get("input_mask")
+        type_ids = inputs.get("input_type_ids")
+        if type_ids is None:
+            type_ids = ops.zeros_like(word_ids)
+        return word_ids, mask, ops.convert_to_tensor(type_ids)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            "name": self.name,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+            "config": self.config.to_dict(),
+        }
+
+    def get_build_config(self):
+        """Nothing: the constructor builds."""
+        return None
+
+
 @keras.saving.register_keras_serializable("keras_bert")
-class BertEncoder(keras.Model):
+class BertEncoder(Encoder):
     """The BERT encoder: embeddings, Transformer blocks, pooler.
 
     Args:
@@ -51,21 +199,15 @@ class BertEncoder(keras.Model):
         (1, 3, 16)
     """
 
-    def __init__(self, config: EncoderConfig, **kwargs):
-        super().__init__(**kwargs)
-        self.config = config = EncoderConfig.of(config)
-        if not isinstance(config, EncoderConfig):
-            raise TypeError(
-                f"BertEncoder takes an EncoderConfig; received {type(config).__name__}. To load a "
-                "checkpoint call BertEncoder.from_pretrained(folder)."
-            )
-        policy = {"dtype": self.dtype_policy}
+    config_class = EncoderConfig
+
+    def make_parts(self, config, policy):
+        """Sets the layers."""
         self.embeddings = BertEmbeddings(config, name="embeddings", **policy)
         self.blocks = [
             TransformerBlock(config, name=f"block_{i}", **policy)
             for i in range(max(config.block_order) + 1)
         ]
-        self.pooler = None
         if config.use_pooler:
             self.pooler = Pooler(
                 config.hidden_size,
@@ -73,102 +215,11 @@ class BertEncoder(keras.Model):
                 name="pooler",
                 **policy,
             )
-        # All shapes are known from the config; weights that exist at once can be loaded at once.
-        self.build()
 
-    @classmethod
-    def from_pretrained(cls, folder: str, **kwargs) -> "BertEncoder":
-        """Loads an encoder from a checkpoint folder, a ``.keras`` file or ``hf://ORG/NAME``.
+    def embed(self, word_ids, type_ids, training):
+        """Words, positions and segment types."""
+        return self.embeddings(word_ids, type_ids, training=training)
 
-        Args:
-            folder: A Hugging Face folder (``config.json`` and ``model.safetensors``, sharded or
-                not) of a BERT, RoBERTa, XLM-R, CamemBERT, ELECTRA, ALBERT or DistilBERT; a folder
-                of Google's TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT or ELECTRA;
-                a preset folder of KerasHub (``model.weights.h5``) of a BERT, RoBERTa, XLM-R,
-                DistilBERT, ALBERT or ELECTRA; a folder or file written by keras_bert; or ``hf://ORG/NAME``.
-            **kwargs: ``verify=True`` compares with the numbers beside a checkpoint that keras_bert
-                wrote; the rest is passed to the constructor, such as ``dtype="mixed_bfloat16"``.
-
-        Raises:
-            FileNotFoundError: If there is no checkpoint, or nothing to verify with.
-            CheckpointError: If weights are missing, unknown, damaged or of another shape than
-                the config says; the message names them.
-        """
-        # Upwards on purpose: see EncoderConfig.from_pretrained.
-        from keras_bert.checkpoints import load_encoder
-
-        return load_encoder(folder, **kwargs)
-
-    def save_pretrained(self, folder: str, format: str = "huggingface") -> str:
-        """Writes a checkpoint in a format that others read; see ``keras_bert.checkpoints.save``."""
-        # Upwards on purpose: see EncoderConfig.from_pretrained.
-        from keras_bert.checkpoints import save
-
-        return save(self, folder, format)
-
-    def build(self, *_):
-        """Creates all weights."""
-        hidden = (None, None, self.config.hidden_size)
-        for layer in (self.embeddings, *self.blocks, self.pooler):
-            if layer is not None:
-                layer.build(hidden)
-        self.built = True
-
-    def call(self, inputs, training=None, first_token_only=False, return_attention_scores=False):
-        """Encodes a batch; see the class for names and shapes."""
-        word_ids, mask, type_ids = self._read_inputs(inputs)
-        hidden = self.embeddings(word_ids, type_ids, training=training)
-        encoder_outputs, attention_scores = [], []
-        order = self.config.block_order
-        for place, number in enumerate(order, start=1):
-            result = self.blocks[number](
-                hidden,
-                mask,
-                training=training,
-                first_token_only=first_token_only and place == len(order),
-                return_attention_scores=return_attention_scores,
-            )
-            hidden, scores = result if return_attention_scores else (result, None)
-            encoder_outputs.append(hidden)
-            attention_scores.append(scores)
-        outputs = {
-            "sequence_output": hidden,
-            "pooled_output": None if self.pooler is None else self.pooler(hidden),
-            "encoder_outputs": encoder_outputs,
-        }
-        if return_attention_scores:
-            outputs["attention_scores"] = attention_scores
-        return outputs
-
-    def _read_inputs(self, inputs):
-        if not isinstance(inputs, dict):
-            inputs = {"input_word_ids": inputs}
-        unknown = sorted(set(inputs) - set(INPUTS))
-        if unknown or "input_word_ids" not in inputs:
-            raise ValueError(
-                f"The encoder takes a dict with {', '.join(INPUTS)}, of which only the first must "
-                f"be there; received {', '.join(map(str, inputs)) or 'nothing'}."
-            )
-        word_ids = ops.convert_to_tensor(inputs["input_word_ids"])
-        if len(word_ids.shape) != 2:
-            raise ValueError(
-                "input_word_ids must have the shape (batch, seq); received "
-                f"{tuple(word_ids.shape)}."
-            )
-        mask = inputs.get("input_mask")
-        type_ids = inputs.get("input_type_ids")
-        if type_ids is None:
-            type_ids = ops.zeros_like(word_ids)
-        return word_ids, mask, ops.convert_to_tensor(type_ids)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            "name": self.name,
-            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
-            "config": self.config.to_dict(),
-        }
-
-    def get_build_config(self):
-        """Nothing: the constructor builds."""
-        return None
+    def running_blocks(self):
+        """In the order that shared layers ask for."""
+        return [self.blocks[number] for number in self.config.block_order]

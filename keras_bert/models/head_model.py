@@ -7,6 +7,7 @@ import warnings
 
 import keras
 
+from keras_bert.layers.heads import mean_of_tokens
 from keras_bert.models.heads import make_head
 
 __all__ = ["HeadModel"]
@@ -51,14 +52,19 @@ class HeadModel(keras.Model):
         """Returns each head's kind, as ``keras_bert.models.heads`` names it, and its layer."""
         raise NotImplementedError
 
-    def first_token(self, inputs, training=None):
+    def text_features(self, inputs, training=None):
         """What a head over the whole text reads: ids → (batch, hidden).
 
-        That is ``pooled_output``; or the output for ``[CLS]``, where the family's heads have a
-        dense layer of their own in the pooler's place.
+        That is ``pooled_output``; or, where the family's heads have a dense layer of their own in
+        the pooler's place, the output for ``[CLS]`` or the mean over the tokens.
         """
+        config = self.encoder.config
+        if config.classifier_pooling == "mean":
+            sequence = self.encoder(inputs, training=training)["sequence_output"]
+            mask = inputs.get("input_mask") if isinstance(inputs, dict) else None
+            return mean_of_tokens(sequence, mask)
         outputs = self.encoder(inputs, training=training, first_token_only=True)
-        if self.encoder.config.classifier_activation is None:
+        if config.classifier_activation is None:
             return outputs["pooled_output"]
         return outputs["sequence_output"][:, 0]
 

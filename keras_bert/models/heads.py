@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from keras_bert.config import ModernBertConfig
 from keras_bert.layers.heads import ClassificationHead
 from keras_bert.layers.masked_lm import MaskedLMHead
 
@@ -47,6 +48,35 @@ def _masked_lm(config, outputs, **kwargs):
     )
 
 
+def _with_prediction_head(config, outputs, **kwargs):
+    """Over whatever it is, behind a dense layer, its activation and a LayerNorm."""
+    return ClassificationHead(
+        outputs,
+        config.head_dropout_rate,
+        config.initializer_range,
+        config.classifier_activation,
+        config.classifier_bias,
+        config.layer_norm_epsilon,
+        config.norm_bias,
+        **kwargs,
+    )
+
+
+def _masked_lm_with_prediction_head(config, outputs, **kwargs):
+    return MaskedLMHead(
+        config.vocab_size,
+        config.hidden_size,
+        config.classifier_activation,
+        config.layer_norm_epsilon,
+        config.initializer_range,
+        config.tie_word_embeddings,
+        config.classifier_bias,
+        config.norm_bias,
+        config.decoder_bias,
+        **kwargs,
+    )
+
+
 #: Head → what makes it, and its number of outputs where that is always the same. Source: Devlin et
 #: al. 2018, sections 3.1 and 4; replaced tokens: Clark et al. 2020 (arXiv:2003.10555), section 2.
 HEADS = {
@@ -59,13 +89,25 @@ HEADS = {
     "replaced_tokens": (_replaced_tokens, 1),
 }
 
+#: Class of a config → what makes its heads where that is not as in ``HEADS``. Source:
+#: ``ModernBertPredictionHead`` in transformers' ``modeling_modernbert.py``.
+OTHER_HEADS = {
+    ModernBertConfig: {
+        "classifier": _with_prediction_head,
+        "token_classifier": _with_prediction_head,
+        "span_labeler": _with_prediction_head,
+        "multiple_choice": _with_prediction_head,
+        "masked_lm": _masked_lm_with_prediction_head,
+    },
+}
+
 
 def make_head(kind: str, config, outputs: int | None = None, **kwargs) -> keras.layers.Layer:
     """Makes a head with its weights, newly initialised.
 
     Args:
         kind: A name in ``HEADS``.
-        config: The encoder's ``EncoderConfig``.
+        config: The encoder's config.
         outputs: Number of classes, where the head does not have the same one always.
         **kwargs: ``name`` and ``dtype`` of the layer.
 
@@ -75,6 +117,7 @@ def make_head(kind: str, config, outputs: int | None = None, **kwargs) -> keras.
         9
     """
     make, always = HEADS[kind]
+    make = OTHER_HEADS.get(type(config), {}).get(kind, make)
     head = make(config, always or outputs, **kwargs)
     head.build((None, config.hidden_size))
     return head

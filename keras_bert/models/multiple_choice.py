@@ -58,5 +58,5 @@ class BertMultipleChoice(HeadModel):
                 f"input_word_ids must have the shape (batch, choices, seq); received {shape}."
             )
         rows = {name: ops.reshape(ids, (-1, shape[-1])) for name, ids in inputs.items()}
-        logits = self.head(self.first_token(rows, training=training), training=training)
+        logits = self.head(self.text_features(rows, training=training), training=training)
         return ops.reshape(logits, shape[:2])

@@ -17,6 +17,7 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 HUGGING_FACE = [
     *sorted(path.parent for path in FIXTURES.glob("heads/*/model.safetensors")),
     *sorted(path.parent for path in FIXTURES.glob("families/*/model.safetensors")),
+    *sorted(path.parent for path in FIXTURES.glob("modernbert/*/model.safetensors")),
     FIXTURES / "classifier" / "three_labels",
 ]
 GOOGLE = sorted(path.parent for path in FIXTURES.glob("google/*/*.index"))

@@ -205,3 +205,13 @@ def test_hub_asks_for_no_pickle(monkeypatch, tiny_checkpoint):
     ((name, kwargs),) = hub.calls
     assert (name, kwargs["revision"]) == ("org/name", "v1.0")
     assert not any("bin" in pattern or "*" == pattern for pattern in kwargs["allow_patterns"])
+
+
+def test_hub_asks_for_tensorflows_weights_where_there_are_no_others(monkeypatch, tmp_path):
+    hub = FakeHub(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match=r"holds none of .*tf_model\.h5"):
+        kb.EncoderConfig.from_pretrained("hf://org/name")
+    first, second = (set(kwargs["allow_patterns"]) for _, kwargs in hub.calls)
+    assert second - first == {"tf_model*.h5"}

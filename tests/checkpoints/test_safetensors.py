@@ -142,9 +142,6 @@ def test_safetensors_go_before_a_pickle(tmp_path):
     assert sorted(open_tensors(shards(tmp_path, a="one.safetensors"))) == ["a"]
 
 
-def test_no_weights_that_can_be_read(tmp_path):
-    with pytest.raises(FileNotFoundError, match="neither model.safetensors nor pytorch_model.bin"):
-        open_tensors(str(tmp_path))
-    (tmp_path / "tf_model.h5").touch()
-    with pytest.raises(FileNotFoundError, match="safe_serialization"):
+def test_no_weights(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none of model\.safetensors, .*, tf_model\.h5"):
         open_tensors(str(tmp_path))

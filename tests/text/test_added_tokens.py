@@ -207,6 +207,17 @@ def test_wrong_tokens_are_refused(make, error, message):
         make()
 
 
+def test_special_tokens_as_usual_need_not_be_given():
+    usual = WordPieceTokenizer(SMALL, added_tokens=[AddedToken("[SEP]", special=True)])
+    assert usual.get_config() == WordPieceTokenizer(SMALL).get_config()
+    takes_blanks = AddedToken("[SEP]", lstrip=True, special=True)
+    assert WordPieceTokenizer(SMALL, added_tokens=[takes_blanks]).added_tokens == [takes_blanks]
+    # Not of the vocabulary, so it is given for its id.
+    mask = AddedToken("[MASK]", special=True)
+    without = [token for token in SMALL if token != "[MASK]"]
+    assert WordPieceTokenizer(without, added_tokens=[mask]).mask_id == len(without)
+
+
 def test_config_round_trip():
     tokenizer = with_tokens("<x>", AddedToken("<y>\n", rstrip=True, special=True), policy="special")
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(tokenizer)))

@@ -1,4 +1,4 @@
-"""Hugging Face folders: ``config.json``, ``model.safetensors`` and tokenizer files."""
+"""Hugging Face folders: ``config.json``, weights and tokenizer files."""
 
 from keras_bert.checkpoints.huggingface.folder import HuggingFaceCheckpoint
 

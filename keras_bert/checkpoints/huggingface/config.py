@@ -1,24 +1,32 @@
-"""``config.json`` of ``transformers`` and EncoderConfig, from one to the other."""
+"""``config.json`` of ``transformers`` and our configs, from one to the other."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from keras_bert.checkpoints.huggingface.families import FAMILIES, REQUIRED, Family
+from keras_bert.checkpoints.huggingface.families import FAMILIES, REQUIRED
+from keras_bert.checkpoints.huggingface.family import Family
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.writing import different_fields
-from keras_bert.config import EncoderConfig
+from keras_bert.config import EncoderConfig, ModernBertConfig
 
 __all__ = ["family_of", "read_config", "write_config"]
 
 #: Our names of activations that are not theirs as well.
 ACTIVATION_NAMES = {"gelu_tanh": "gelu_new"}
 
+#: What the type of a config's field is called in a message.
+TYPE_NAMES = {int: "a whole number", float: "a number", str: "a name", bool: "true or false"}
+
+#: Beyond every size and every rate; infinity and NaN are too.
+TOO_LARGE = 2**63
+
 
 def read_config(
     source: str, fields: Mapping[str, Any], family: Family, has_pooler: bool
-) -> EncoderConfig:
+) -> EncoderConfig | ModernBertConfig:
     """Their config → ours.
 
     Args:
@@ -40,6 +48,7 @@ def read_config(
         for ours, theirs in family.fields.items()
         if fields.get(theirs) is not None
     }
+    _check_types(source, said, family)
     missing = [family.fields[name] for name in REQUIRED if name not in said]
     if missing:
         raise CheckpointError(f"{source} does not say {', '.join(missing)}.")
@@ -47,27 +56,47 @@ def read_config(
     if not family.projects and ours.get("embedding_size") == ours["hidden_size"]:
         del ours["embedding_size"]
     try:
-        return EncoderConfig(**ours, use_pooler=has_pooler)
-    except ValueError as error:
+        ours |= family.from_theirs(fields)
+        return family.config_class(**ours, use_pooler=has_pooler)
+    except (TypeError, ValueError) as error:
         raise CheckpointError(f"{source}: {error}") from None
 
 
-def write_config(config: EncoderConfig, family: Family) -> dict[str, Any]:
+def _check_types(source, said, family):
+    """Refuses values of another type than the defaults of the config."""
+    for field in dataclasses.fields(family.config_class):
+        value, kind = said.get(field.name), type(field.default)
+        if value is None or field.default is None:
+            continue
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = {
+            int: number and isinstance(value, int) and abs(value) < TOO_LARGE,
+            float: number and abs(value) < TOO_LARGE,
+        }
+        if not fits.get(kind, isinstance(value, kind)):
+            expected = TYPE_NAMES.get(kind, kind.__name__)
+            theirs = family.fields[field.name]
+            raise CheckpointError(f"{source} says {theirs}={value!r}; expected {expected}.")
+
+
+def write_config(config: EncoderConfig | ModernBertConfig, family: Family) -> dict[str, Any]:
     """Our config → the fields that ``family`` has for it."""
     values = {
         **config.to_dict(),
         "hidden_activation": _their_name(config.hidden_activation),
+        "classifier_activation": _their_name(config.classifier_activation),
         "embedding_size": config.embedding_width,
         "classifier_dropout": config.head_dropout_rate,
     }
-    return {theirs: values[ours] for ours, theirs in family.fields.items()}
+    said = {theirs: values[ours] for ours, theirs in family.fields.items()}
+    return {**said, **family.to_theirs(config)}
 
 
 def _their_name(activation):
     return ACTIVATION_NAMES.get(activation, activation)
 
 
-def family_of(config: EncoderConfig) -> tuple[str, Family]:
+def family_of(config: EncoderConfig | ModernBertConfig) -> tuple[str, Family]:
     """The family that computes what a config asks for, and its ``model_type``.
 
     It is the one whose config, written and read again, says the same.
@@ -77,6 +106,8 @@ def family_of(config: EncoderConfig) -> tuple[str, Family]:
     """
     differences = {}
     for model_type, family in FAMILIES.items():
+        if not isinstance(config, family.config_class):
+            continue
         try:
             again = read_config("", write_config(config, family), family, config.use_pooler)
         except CheckpointError:

@@ -10,50 +10,12 @@ Source: ``configuration_*.py`` and ``modeling_*.py`` of transformers 5.23.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
-from keras_bert.checkpoints.loading import Table
+from keras_bert.checkpoints.huggingface.family import Family
+from keras_bert.checkpoints.huggingface.modernbert import MODERNBERT
 
-__all__ = ["ARCHITECTURES", "CLASSES", "FAMILIES", "IGNORED", "REQUIRED", "Family"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Family:
-    """One family's names.
-
-    Attributes:
-        prefix: What models with a head put before the names of the encoder's tensors.
-        fields: Config field ← theirs.
-        defaults: What ``transformers`` takes where ``config.json`` says nothing; EncoderConfig's
-            own default where it is not in here.
-        always: Config field → what the family computes whatever its config says.
-        refused: Their fields that ask for another network, and the only value that is computed.
-        projects: Whether a linear layer follows the embeddings also where it need not.
-        embeddings: Path in a ``BertEncoder`` ← theirs.
-        block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``.
-        block_prefix: Of the tensors of a block, with its number ``{block}`` or the numbers of its
-            ``{group}`` and ``{place}`` there.
-        pooler: Path in a ``BertEncoder`` ← theirs.
-        heads: Kind of head → path in its layer ← theirs.
-        heads_refused: Kind of head → their fields that ask for another one, and the only value that
-            is computed.
-    """
-
-    prefix: str
-    fields: Mapping[str, str]
-    embeddings: Table
-    block: Table
-    block_prefix: str
-    pooler: Table
-    heads: Mapping[str, Table]
-    heads_refused: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    always: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    refused: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    projects: bool = False
-
+__all__ = ["ARCHITECTURES", "CLASSES", "FAMILIES", "IGNORED", "REQUIRED"]
 
 #: Without these there is no model.
 REQUIRED = ("vocab_size", "hidden_size", "num_layers", "num_attention_heads", "intermediate_size")
@@ -62,6 +24,8 @@ REQUIRED = ("vocab_size", "hidden_size", "num_layers", "num_attention_heads", "i
 IGNORED = {
     r"embeddings\.position_ids": "the numbers 0, 1, 2, ..., not a weight",
     r"embeddings\.token_type_embeddings\.weight": "segment types, which this family does not use",
+    r"head\..*": "prediction head of another task",
+    r"decoder\..*": "masked-language-model head",
     r"(pre_)?classifier\..*": "head of another task or with other labels",
     r"qa_outputs\..*": "question-answering head",
     r"(cls\.predictions|predictions|lm_head)\.decoder\..*": "tied to the word embeddings and bias",
@@ -359,6 +323,7 @@ FAMILIES = {
     "electra": ELECTRA,
     "albert": ALBERT,
     "distilbert": DISTILBERT,
+    "modernbert": MODERNBERT,
 }
 
 #: ``model_type`` → how its classes' names begin.
@@ -370,6 +335,7 @@ CLASSES = {
     "electra": "Electra",
     "albert": "Albert",
     "distilbert": "DistilBert",
+    "modernbert": "ModernBert",
 }
 
 #: How a class of ``transformers`` ends, in ``architectures`` of ``config.json`` → its heads.

@@ -9,13 +9,23 @@ from typing import Any
 from keras_bert.checkpoints.folder import FolderCheckpoint, read_json
 from keras_bert.checkpoints.huggingface.config import read_config
 from keras_bert.checkpoints.huggingface.families import ARCHITECTURES, FAMILIES, IGNORED
+from keras_bert.checkpoints.huggingface.tensorflow_weights import (
+    COUNTED_PADDING,
+    TensorFlowWeights,
+)
 from keras_bert.checkpoints.huggingface.tensors import open_tensors
-from keras_bert.checkpoints.loading import Table
+from keras_bert.checkpoints.loading import Table, check_sizes
 from keras_bert.checkpoints.report import CheckpointError
-from keras_bert.config import EncoderConfig
+from keras_bert.config import EncoderConfig, ModernBertConfig
 from keras_bert.models.heads import HEADS
 
 __all__ = ["HuggingFaceCheckpoint"]
+
+#: Fields of ``config.json`` that are no fields of an ``EncoderConfig``, and what they are.
+FIELD_TYPES = {"architectures": list, "id2label": dict}
+
+#: Checkpoints converted before 2019 carry TensorFlow's names for what a LayerNorm holds.
+OLD_NAMES = {"gamma": "weight", "beta": "bias"}
 
 
 class HuggingFaceCheckpoint(FolderCheckpoint):
@@ -35,7 +45,13 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
     def __init__(self, folder: str):
         super().__init__(folder)
         self._fields = read_json(os.path.join(folder, "config.json"))
-        self.family = self._fields.get("model_type", "bert")
+        for name, kind in FIELD_TYPES.items():
+            if not isinstance(self._fields.get(name) or kind(), kind):
+                raise CheckpointError(
+                    f"{folder}/config.json says {name}={self._fields[name]!r}; expected a "
+                    f"{kind.__name__}."
+                )
+        self.family = self._fields.get("model_type", _family_of(self._fields.get("architectures")))
         if not isinstance(self.family, str) or self.family not in FAMILIES:
             raise CheckpointError(
                 f"{folder}/config.json says model_type={self.family!r}; what can be loaded is "
@@ -44,15 +60,25 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
         self._family = FAMILIES[self.family]
 
     @functools.cached_property
-    def _tensors(self):
-        return _PlainNames(open_tensors(self.folder), self._family.prefix)
+    def _files(self):
+        return open_tensors(self.folder)
 
     @functools.cached_property
-    def config(self) -> EncoderConfig:
+    def _tensors(self):
+        return _PlainNames(self._files, self._family.prefix)
+
+    @functools.cached_property
+    def config(self) -> EncoderConfig | ModernBertConfig:
         """The encoder's config; ``use_pooler`` says whether the checkpoint has a pooler."""
-        path = os.path.join(self.folder, "config.json")
-        has_pooler = self._family.pooler.get("pooler.kernel") in self._tensors
-        return read_config(path, self._fields, self._family, has_pooler)
+        path, family = os.path.join(self.folder, "config.json"), self._family
+        has_pooler = family.pooler.get("pooler.kernel") in self._tensors
+        counts, fields = family.always.get("positions_skip_padding"), self._fields
+        if counts and isinstance(self._files, TensorFlowWeights):
+            fields = {**fields, family.fields["pad_token_id"]: COUNTED_PADDING}
+        config = read_config(path, fields, family, has_pooler)
+        tables = {**family.embeddings, **family.block}
+        check_sizes(self.folder, config, self._tensors, tables, family.block_prefix, family.shapes)
+        return config
 
     @functools.cached_property
     def heads(self) -> dict[str, int]:
@@ -66,7 +92,9 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
             names = self._head_names(kind, table)
             if not all(name in self._tensors for name in names.values()):
                 continue
-            shape = self._tensors.shape(names.get("logits.bias") or names["bias"])
+            biases = [names[ours] for ours in ("logits.bias", "bias") if ours in names]
+            # The masked-language-model head may have no bias; it has as many outputs as tokens.
+            shape = self._tensors.shape(biases[0]) if biases else (self.config.vocab_size,)
             refused = family.heads_refused.get(kind, {}).items()
             if len(shape) == 1 and all(self._fields.get(k, only) == only for k, only in refused):
                 found[kind] = shape[0]
@@ -86,10 +114,17 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
 
     def _head_names(self, kind: str, table: Table) -> Table:
         """A head's tensors: a tied one has no matrix, an untied one a bias beside its matrix."""
+        options = self._family.head_options
+        table = {
+            ours: theirs
+            for ours, theirs in table.items()
+            if ours not in options or getattr(self.config, options[ours])
+        }
         if "kernel" not in table or self.config.tie_word_embeddings:
             return {ours: theirs for ours, theirs in table.items() if ours != "kernel"}
         beside = table["kernel"].removesuffix("weight") + "bias"
-        return {**table, "bias": beside} if beside in self._tensors else table
+        has_bias = "bias" in table and beside in self._tensors
+        return {**table, "bias": beside} if has_bias else table
 
     def _head_table(self, kind: str, layer: Any) -> Table:
         return self._head_names(kind, self._family.heads[kind])
@@ -103,6 +138,13 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
     def transposed(self, variable: Any, name: str) -> bool:
         """Whether PyTorch keeps a variable transposed, as (units, features): kernels."""
         return variable.name == "kernel"
+
+
+def _family_of(architectures):
+    """The family of a config from before there was `model_type`: what its class is called after."""
+    name = str((architectures or [""])[0]).lower().removeprefix("tf")
+    families = sorted(FAMILIES, key=len, reverse=True)
+    return next((f for f in families if name.startswith(f.replace("-", ""))), "bert")
 
 
 class _PlainNames:
@@ -122,11 +164,8 @@ class _PlainNames:
 
     @staticmethod
     def _plain(name, prefix):
-        # Checkpoints converted before 2019 carry TensorFlow's names for LayerNorm.
-        name = name.removeprefix(prefix)
-        return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
-            "LayerNorm.beta", "LayerNorm.bias"
-        )
+        owner, dot, last = name.removeprefix(prefix).rpartition(".")
+        return owner + dot + OLD_NAMES.get(last, last)
 
     def __iter__(self):
         return iter(self._names)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 
+from keras_bert.checkpoints.folder import read_json
+from keras_bert.checkpoints.hdf5 import HDF5Tensors
+from keras_bert.checkpoints.huggingface.tensorflow_weights import (
+    TensorFlowWeights,
+    is_weight,
+    pytorch_name,
+)
 from keras_bert.checkpoints.loading import Tensors
 from keras_bert.checkpoints.report import CheckpointError, some_of
 from keras_bert.checkpoints.safetensors import TensorFiles
@@ -13,48 +19,55 @@ from keras_bert.checkpoints.torch_pickle import PickledTensors
 __all__ = ["open_tensors"]
 
 #: File → its reader, the first that is there. An index names the files of a model in shards.
-READERS = {"model.safetensors": TensorFiles, "pytorch_model.bin": PickledTensors}
+READERS = {
+    "model.safetensors": TensorFiles,
+    "pytorch_model.bin": PickledTensors,
+    "tf_model.h5": HDF5Tensors,
+}
 
 
 def open_tensors(folder: str) -> Tensors:
-    """Opens ``model.safetensors`` or ``pytorch_model.bin``, or the shards that an index names.
+    """Opens the weights of a folder, whole or the shards that an index names.
+
+    Returns:
+        The tensors as PyTorch's classes name and lay them out, whoever saved them.
 
     Raises:
-        FileNotFoundError: If the folder holds none of them, with the way out where it holds
-            weights of another kind.
+        FileNotFoundError: If the folder holds no weights.
         CheckpointError: If a file is damaged or the index points outside the folder.
     """
     for name, reader in READERS.items():
         path = os.path.join(folder, name)
         if os.path.isfile(path):
-            return reader([path])
+            return _as_pytorch(reader([path]), whole=True)
         if os.path.isfile(f"{path}.index.json"):
             return _open_shards(folder, f"{path}.index.json", reader)
-    hint = ""
-    if os.path.isfile(os.path.join(folder, "tf_model.h5")):
-        hint = (
-            " It holds tf_model.h5, which is not read here; load it once with transformers 4 and "
-            "save it with safe_serialization=True."
-        )
     raise FileNotFoundError(
-        f"{folder} holds neither {' nor '.join(READERS)}, whole or in shards.{hint}"
+        f"{folder} holds none of {', '.join(READERS)}, neither whole nor in shards."
     )
 
 
 def _open_shards(folder, index, reader):
-    try:
-        with open(index, encoding="utf-8") as file:
-            weight_map = json.load(file)["weight_map"]
-        shards = sorted(set(weight_map.values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{index} is damaged: no readable weight_map ({error}).") from None
-    for shard in shards:
-        if not isinstance(shard, str) or shard != os.path.basename(shard) or shard in ("", ".."):
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{index} is damaged: no readable weight_map.")
+    for shard in weight_map.values():
+        if not isinstance(shard, str) or os.path.basename(shard) != shard or shard in ("", ".."):
             raise CheckpointError(f"{index} names the shard {shard!r}, outside its own folder.")
+    shards = sorted(set(weight_map.values()))
+    for shard in shards:
         if not os.path.isfile(os.path.join(folder, shard)):
             raise CheckpointError(f"{index} names the shard {shard}, which is not in {folder}.")
-    files = reader([os.path.join(folder, shard) for shard in shards])
-    missing = sorted(set(weight_map) - set(files))
+    files = _as_pytorch(reader([os.path.join(folder, shard) for shard in shards]), whole=False)
+    promised = (pytorch_name(n, 1) if is_weight(n, 1) else n for n in weight_map)
+    missing = sorted(set(promised) - set(files))
     if missing:
         raise CheckpointError(f"{index} promises tensors that no shard holds: {some_of(missing)}.")
     return files
+
+
+def _as_pytorch(files, whole):
+    if isinstance(files, HDF5Tensors):
+        # A whole file has a layer and the class before each weight's name; shards have neither.
+        return TensorFlowWeights(files, outer=2 if whole else 0)
+    return TensorFlowWeights(files, outer=0) if any(is_weight(n, 0) for n in files) else files

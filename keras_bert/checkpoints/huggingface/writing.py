@@ -7,7 +7,8 @@ import os
 from typing import Any
 
 from keras_bert.checkpoints.huggingface.config import family_of, write_config
-from keras_bert.checkpoints.huggingface.families import ARCHITECTURES, CLASSES, Family
+from keras_bert.checkpoints.huggingface.families import ARCHITECTURES, CLASSES
+from keras_bert.checkpoints.huggingface.family import Family
 from keras_bert.checkpoints.loading import Table, encoder_table, head_table
 from keras_bert.checkpoints.safetensors import write_tensors
 from keras_bert.checkpoints.writing import Parts, check_heads, entries
@@ -35,7 +36,7 @@ def write_huggingface(parts: Parts, folder: str) -> None:
     write_tensors(os.path.join(folder, "model.safetensors"), _entries(parts, family))
     if parts.tokenizer is not None:
         most = parts.seq_length or parts.encoder.config.max_seq_length
-        has_types = parts.encoder.config.type_vocab_size > 0
+        has_types = parts.encoder.config.type_vocab_size > 1  # of one type no id is given
         parts.tokenizer.save_pretrained(folder, model_max_length=most, segment_types=has_types)
 
 
@@ -83,7 +84,7 @@ def _entries(parts: Parts, family: Family) -> list:
 
 def _head_table(table: Table, head: Any) -> Table:
     table = dict(head_table(table, head))
-    if "kernel" in table:
+    if "kernel" in table and "bias" in table:
         # Beside a matrix of its own it has a bias of its own; see HuggingFaceCheckpoint.
         table["bias"] = table["kernel"].removesuffix("weight") + "bias"
     return table

@@ -106,11 +106,12 @@ class TokenizerFolder:
             if step.get("type") == "RobertaProcessing":
                 layout = 2, False
             elif step.get("type") == "TemplateProcessing":
-                parts = [next(iter(part.items())) for part in step.get("pair", [])]
-                places = [place for place, (kind, _) in enumerate(parts) if kind == "Sequence"]
+                parts = step.get("pair") or []
+                places = [place for place, part in enumerate(parts) if "Sequence" in part]
                 if len(places) == 2:
                     first, second = places
-                    layout = second - first - 1, parts[second][1].get("type_id", 0) != 0
+                    types = parts[second]["Sequence"].get("type_id", 0) != 0
+                    layout = second - first - 1, types
         return layout
 
     def special_tokens(self) -> dict[str, str]:

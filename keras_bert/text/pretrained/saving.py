@@ -42,7 +42,7 @@ def save_tokenizer(
     tokenizer: Tokenizer,
     folder: str | os.PathLike,
     model_max_length: int | None = None,
-    segment_types: bool | None = None,
+    segment_types: bool = True,
 ) -> None:
     """Writes a tokenizer; see `Tokenizer.save_pretrained`."""
     kind = next((kind for kind in KINDS if isinstance(tokenizer, kind.KIND)), None)
@@ -56,13 +56,12 @@ def save_tokenizer(
         model_max_length = tokenizer.model_max_length
     elif model_max_length < 1:
         raise ValueError(f"model_max_length={model_max_length}. Expected at least 1, or None.")
-    if segment_types is None:
-        segment_types = tokenizer.segment_types
+    gives_types = tokenizer.segment_types and segment_types
     contents = kind.contents(tokenizer)
     added = _added_tokens(tokenizer)
     objects = {
-        _FAST: _fast(tokenizer, contents, added, segment_types),
-        _CONFIG: _config(tokenizer, contents, added, model_max_length, segment_types),
+        _FAST: _fast(tokenizer, contents, added),
+        _CONFIG: _config(tokenizer, contents, added, model_max_length, gives_types),
         _SPECIALS: _special_tokens_map(tokenizer, contents, added),
     }
     files = {name: _as_json(content) for name, content in objects.items()}
@@ -98,14 +97,9 @@ def _more_special(tokenizer: Tokenizer, added: dict[int, AddedToken]) -> list[st
 # --- tokenizer.json ------------------------------------------------------------------------------
 
 
-def _fast(
-    tokenizer: Tokenizer,
-    contents: Contents,
-    added: dict[int, AddedToken],
-    segment_types: bool,
-) -> dict[str, Any]:
+def _fast(tokenizer: Tokenizer, contents: Contents, added: dict[int, AddedToken]) -> dict[str, Any]:
     sections = dict(contents.sections)
-    steps = [sections.pop("post_processor", None), _template(tokenizer, segment_types)]
+    steps = [sections.pop("post_processor", None), _template(tokenizer)]
     processor = {"type": "Sequence", "processors": steps} if steps[0] else steps[1]
     return {
         "version": "1.0",
@@ -120,13 +114,13 @@ def _fast(
     }
 
 
-def _template(tokenizer: Tokenizer, segment_types: bool) -> dict[str, Any]:
+def _template(tokenizer: Tokenizer) -> dict[str, Any]:
     """How rows of one and of two segments are laid out."""
 
     def special(token: str, type_id: int = 0) -> dict[str, Any]:
         return {"SpecialToken": {"id": token, "type_id": type_id}}
 
-    cls, sep, second = tokenizer.cls_token, tokenizer.sep_token, int(segment_types)
+    cls, sep, second = tokenizer.cls_token, tokenizer.sep_token, int(tokenizer.segment_types)
     first = [special(cls), {"Sequence": {"id": "A", "type_id": 0}}]
     between = [special(sep)] * tokenizer.separators_between
     last = [{"Sequence": {"id": "B", "type_id": second}}, special(sep, second)]
@@ -149,9 +143,9 @@ def _config(
     contents: Contents,
     added: dict[int, AddedToken],
     model_max_length: int | None,
-    segment_types: bool,
+    gives_types: bool,
 ) -> dict[str, Any]:
-    types = ["token_type_ids"] if segment_types else []
+    types = ["token_type_ids"] if gives_types else []
     config = {
         **contents.options,
         **_special_names(tokenizer, contents),

@@ -64,15 +64,19 @@ ALBERT = {"straight_quotes": True, "strip_accents": True, "lower_case": True}
 
 CASES = {
     "wordpiece": lambda: WordPieceTokenizer(read_tokens("uncased"), model_max_length=512),
-    "wordpiece_cased": lambda: WordPieceTokenizer(read_tokens("mcased"), lower_case=False),
+    "wordpiece_cased": lambda: WordPieceTokenizer(read_tokens("zh"), lower_case=False),
     "wordpiece_options": lambda: WordPieceTokenizer(
-        read_tokens("zh"), strip_accents=False, tokenize_chinese_chars=False, added_tokens=ADDED
+        read_tokens("uncased"),
+        strip_accents=False,
+        tokenize_chinese_chars=False,
+        # In the order of their ids, as they are read: "york" is a token already.
+        added_tokens=[ADDED[2], *ADDED[:2], ADDED[3]],
     ),
     "wordpiece_names": lambda: WordPieceTokenizer(
         [RENAMED.get(token, token) for token in SMALL],
         strip_accents=True,
         lower_case=False,
-        added_tokens=[AddedToken("lost"), AddedToken("<m>", lstrip=True, special=True)],
+        added_tokens=[AddedToken("<m>", lstrip=True, special=True), AddedToken("lost")],
         **NAMES,
     ),
     "byte_pair": lambda: roberta(model_max_length=512),

@@ -101,6 +101,16 @@ def test_the_same_from_tokenizer_json(roberta, tmp_path):
         ({}, {"tokenizer_class": "DebertaTokenizer"}, "separators_between", 1),
         ({}, {"tokenizer_class": "DebertaTokenizer"}, "segment_types", True),
         ({}, {"model_input_names": ["input_ids", "token_type_ids"]}, "segment_types", True),
+        # Of post-processors only two trim spans; where there is none, the class brings one.
+        ({"post_processor": TEMPLATE}, {}, "trim_offsets", False),
+        (
+            {"post_processor": {"type": "Sequence", "processors": [BYTE_LEVEL, TEMPLATE]}},
+            {},
+            "trim_offsets",
+            True,
+        ),
+        ({"post_processor": {"type": "RobertaProcessing"}}, {}, "trim_offsets", True),
+        ({"post_processor": None}, {}, "trim_offsets", True),
         ({"normalizer": {"type": "NFC"}}, {}, "normalization", "NFC"),
         ({"normalizer": {"type": "Sequence", "normalizers": []}}, {}, "normalization", None),
     ],
@@ -123,6 +133,7 @@ def test_special_tokens_of_other_names(tmp_path):
     write_json(tmp_path / "tokenizer_config.json", config)
     tokenizer = Tokenizer.from_pretrained(tmp_path)
     assert tokenizer.vocabulary == [*tokens, "  ", *names.values()]
+    assert tokenizer.model_vocabulary == tokens
     assert (tokenizer.cls_id, tokenizer.mask_id) == (len(tokens) + 2, len(tokens) + 5)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_bert.text import SentencePieceTokenizer, Tokenizer
-from keras_bert.text.sentencepiece.model import CONTROL, read_model
+from keras_bert.text.sentencepiece.model import CONTROL, NORMAL, USER_DEFINED, read_model
 
 TEXTS = ["Hello (world) 9,000", "  où  ``a'' ", "E\u0301té ﬁn", "[MASK] <mask> <s>", "", "中国"]
 METASPACE = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
@@ -71,6 +71,62 @@ def test_xlmr_from_tokenizer_json_alone(xlmr, spieces):
         "mask_token": {"content": "<mask>", "lstrip": True},
     })  # fmt: skip
     assert Tokenizer.from_pretrained(xlmr[0]).model_max_length == 512
+
+
+def test_the_model_file_is_taken_where_it_says_the_same(xlmr, spieces, spiece_folders):
+    folder, content = xlmr
+    file = folder / "sentencepiece.bpe.model"
+    model = read_model(spiece_folders["xlmr"] / file.name)
+    model.pieces[-1].type = USER_DEFINED  # which tokenizer.json cannot say
+    file.write_bytes(model.SerializeToString())
+    kinds = [p.type for p in Tokenizer.from_pretrained(folder).own_model().pieces]
+    assert kinds[-2] == USER_DEFINED
+    content["model"]["vocab"][-2][1] -= 1
+    write_json(folder / "tokenizer.json", content)
+    kinds = [p.type for p in Tokenizer.from_pretrained(folder).own_model().pieces]
+    assert kinds[-2] == NORMAL
+    file.write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    assert same(Tokenizer.from_pretrained(folder), spieces["xlmr"])
+
+
+def test_camembert(spiece_folders, spieces, tmp_path):
+    content = (spiece_folders["xlmr"] / "sentencepiece.bpe.model").read_bytes()
+    (tmp_path / "sentencepiece.bpe.model").write_bytes(content)
+    write_json(tmp_path / "tokenizer_config.json", {"tokenizer_class": "CamembertTokenizer"})
+    tokenizer = Tokenizer.from_pretrained(tmp_path)
+    # As Hugging Face's converter has them.
+    first = "<s>NOTUSED <pad> </s>NOTUSED <unk> <unk>NOTUSED <s> </s>".split()
+    own = spieces["xlmr"].vocabulary[4:-1]
+    assert tokenizer.vocabulary == [*first, *own, "<mask>"]
+    assert (tokenizer.cls_id, tokenizer.sep_id, tokenizer.separators_between) == (5, 6, 2)
+    ids = spieces["xlmr"].tokenize("Hello 9,000 été").numpy()
+    assert tokenizer.tokenize("Hello 9,000 été").numpy().tolist() == [
+        i + 3 if i > 3 else 3 for i in ids
+    ]
+    tokenizer.save_pretrained(tmp_path / "written")
+    assert (tmp_path / "written" / "sentencepiece.bpe.model").is_file()
+    again = Tokenizer.from_pretrained(tmp_path / "written")
+    assert again.get_config() == tokenizer.get_config()
+    (tmp_path / "written" / "sentencepiece.bpe.model").unlink()
+    assert same(Tokenizer.from_pretrained(tmp_path / "written"), tokenizer)
+
+
+@pytest.mark.parametrize("types", [0, 1])
+def test_layout_of_rows(xlmr, types):
+    folder, content = xlmr
+    parts = ["<s>", "A", "</s>", "B", "</s>"]
+    content["post_processor"] = {
+        "type": "TemplateProcessing",
+        "pair": [
+            {"Sequence": {"id": part, "type_id": types * (part == "B")}}
+            if part in "AB"
+            else {"SpecialToken": {"id": part, "type_id": 0}}
+            for part in parts
+        ],
+    }
+    write_json(folder / "tokenizer.json", content)
+    tokenizer = Tokenizer.from_pretrained(folder)
+    assert (tokenizer.separators_between, tokenizer.segment_types) == (1, bool(types))
 
 
 @pytest.mark.parametrize("config", [{}, {"tokenizer_class": "AlbertTokenizer"}])
