@@ -49,7 +49,8 @@ def read_config(
         if fields.get(theirs) is not None
     }
     _check_types(source, said, family)
-    missing = [family.fields[name] for name in REQUIRED if name not in said]
+    required = [name for name in REQUIRED if name not in family.defaults]
+    missing = [family.fields[name] for name in required if name not in said]
     if missing:
         raise CheckpointError(f"{source} does not say {', '.join(missing)}.")
     ours = {**family.defaults, **said, **family.always}
