@@ -87,7 +87,7 @@ def test_other_networks_and_nonsense(tmp_path, changes, message):
     [
         ({"norm_bias": True}, "missing tensor .*norm.bias"),
         ({"num_hidden_layers": 2, "layer_types": ...}, "unknown tensor layers.2"),
-        ({"intermediate_size": 21}, "the config asks for"),
+        ({"intermediate_size": 21}, "the config says intermediate_size=21"),
     ],
 )
 def test_weights_that_contradict_the_config(tmp_path, changes, message):
