@@ -10,6 +10,7 @@ from keras_bert.checkpoints.report import LoadReport
 from keras_bert.checkpoints.verification import compare, compute, store
 from keras_bert.checkpoints.writing import Parts, new_folder
 from keras_bert.config import EncoderConfig
+from keras_bert.layers.initializers import without_random_start
 
 __all__ = ["FORMATS", "convert", "save"]
 
@@ -112,7 +113,8 @@ def load_parts(checkpoint: Any, verify: bool = False) -> tuple[Parts, LoadReport
 
     kinds, config = checkpoint.sure_heads, checkpoint.config
     encoder = checkpoint.make_encoder()
-    heads = {kind: make_head(kind, config, checkpoint.heads[kind]) for kind in kinds}
+    with without_random_start():
+        heads = {kind: make_head(kind, config, checkpoint.heads[kind]) for kind in kinds}
     report = checkpoint.load(encoder, heads, verify=verify)
     labelled = [kind for kind in kinds if kind in ("classifier", "token_classifier")]
     try:
@@ -147,10 +149,11 @@ def _under(config: EncoderConfig, parts: Parts) -> Parts:
     """The same weights under another config."""
     from keras_bert.models.heads import make_head
 
-    encoder = type(parts.encoder)(config)
+    counts = {kind: getattr(layer, "num_classes", None) for kind, layer in parts.heads.items()}
+    with without_random_start():
+        encoder = type(parts.encoder)(config)
+        heads = {kind: make_head(kind, config, count) for kind, count in counts.items()}
     encoder.set_weights(parts.encoder.get_weights())
-    heads = {}
     for kind, layer in parts.heads.items():
-        heads[kind] = make_head(kind, config, getattr(layer, "num_classes", None))
         heads[kind].set_weights(layer.get_weights())
     return dataclasses.replace(parts, encoder=encoder, heads=heads)

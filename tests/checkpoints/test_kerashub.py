@@ -135,6 +135,30 @@ def test_groups_that_do_not_divide_the_layers(tmp_path):
         open_checkpoint(folder).config  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        *(("bert_classifier", field) for field in ("vocabulary_size", "hidden_dim", "num_layers")),
+        *(("bert_classifier", f) for f in ("intermediate_dim", "max_sequence_length")),
+        ("bert_classifier", "num_segments"),
+        *(("albert_classifier", f) for f in ("embedding_dim", "num_inner_repetitions")),
+    ],
+)
+def test_giant_sizes_are_refused_before_an_encoder_is_made(tmp_path, name, field):
+    folder = unpack(name, tmp_path)
+    edit(folder, "config.json", lambda f: f["config"].update({field: 2**40}))
+    Path(folder, "task.json").unlink()
+    with pytest.raises(CheckpointError, match="does not fit its config"):
+        open_checkpoint(folder).config  # noqa: B018
+
+
+def test_as_many_classes_as_the_weights_have(tmp_path):
+    folder = unpack("bert_classifier", tmp_path)
+    edit(folder, "task.json", lambda f: f["config"].update(num_classes=2**40))
+    with pytest.raises(CheckpointError, match="does not fit its task: task/layers/dense/vars/1"):
+        open_checkpoint(folder).heads  # noqa: B018
+
+
 def replace(file, name, value):
     del file[name]
     file[name] = value

@@ -21,6 +21,7 @@ from keras_bert.checkpoints.kerashub.families import (
     TASK,
     heads_axis,
 )
+from keras_bert.checkpoints.loading import check_sizes
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig
 
@@ -102,6 +103,8 @@ class KerasHubCheckpoint(FolderCheckpoint):
                 f"{path} says num_layers={config.num_layers}, no multiple of num_groups="
                 f"{config.num_layer_groups}."
             )
+        tables = {**family.embeddings, **family.block}
+        check_sizes(self.folder, config, self._tensors, tables, family.block_prefix)
         return config
 
     @functools.cached_property
@@ -154,7 +157,18 @@ class KerasHubCheckpoint(FolderCheckpoint):
                     f"{self.folder}/task.json says num_classes={counts[kind]!r}; expected a "
                     "positive whole number."
                 )
+            self._check_outputs(kind, counts[kind])
         return counts
+
+    def _check_outputs(self, kind, count):
+        """Compares with the head's bias before a head of that size is made."""
+        table = self._family.heads[kind]
+        name = table.get("logits.bias") or table["bias"]
+        if name in self._tensors and self._tensors.shape(name) != (count,):
+            raise CheckpointError(
+                f"{self.folder} does not fit its task: {name} has shape "
+                f"{list(self._tensors.shape(name))}, task.json asks for {[count]}."
+            )
 
     @functools.cached_property
     def _tensors(self):
@@ -162,7 +176,8 @@ class KerasHubCheckpoint(FolderCheckpoint):
         parts = {"": HDF5Tensors(_weight_files(self.folder))}
         if self._task and os.path.isfile(task):
             parts[TASK] = HDF5Tensors([task])
-        return _Flattened(parts, self.config.num_attention_heads)
+        # Of the file, not of the config, which is compared with these tensors.
+        return _Flattened(parts, self._fields.get("num_heads"))
 
     def transposed(self, variable: Any, name: str) -> bool:
         """Whether a tensor is the transpose of its variable: none is."""
