@@ -27,10 +27,10 @@ def _google(parts: Parts, folder: str) -> EncoderConfig | None:
     return write_google(parts, folder)
 
 
-def _kerashub(parts: Parts, folder: str) -> None:
+def _kerashub(parts: Parts, folder: str) -> EncoderConfig | None:
     from keras_bert.checkpoints.kerashub.writing import write_kerashub
 
-    write_kerashub(parts, folder)
+    return write_kerashub(parts, folder)
 
 
 #: Format → what writes it into an empty folder. It returns None; or, where the format has no words

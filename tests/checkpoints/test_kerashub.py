@@ -343,7 +343,8 @@ BERT = {**SIZES, "hidden_activation": "gelu_new"}
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"hidden_activation": "gelu"}, "BertBackbone, which has no words for hidden_activation"),
+        ({"hidden_activation": "relu"}, "BertBackbone, which has no words for hidden_activation"),
+        ({"embedding_projection": "trigrams"}, "embedding_projection='trigrams'"),
         ({"layer_norm_epsilon": 1e-6}, "layer_norm_epsilon=1e-06"),
         ({"embedding_size": 8}, "embedding_size=8"),
         (
@@ -352,7 +353,7 @@ BERT = {**SIZES, "hidden_activation": "gelu_new"}
         ),
         (
             {"hidden_activation": "gelu", "layer_norm_epsilon": 1e-5, "type_vocab_size": 2},
-            "RobertaBackbone, which has no words for type_vocab_size=2",
+            "BertBackbone, which has no words for layer_norm_epsilon=1e-05",
         ),
     ],
 )
@@ -402,6 +403,87 @@ def test_the_same_by_other_weights(tmp_path, fields, message):
     assert off(outputs["sequence_output"], np.asarray(right["sequence_output"])) < 1e-5
     if message and "zeros" in message:
         assert not np.asarray(outputs["pooled_output"]).any()
+
+
+@pytest.mark.parametrize("fields", [{}, {"embedding_size": 6}])
+def test_the_other_form_of_gelu_is_written_with_a_warning(tmp_path, fields):
+    config = kb.EncoderConfig(**{**BERT, "hidden_activation": "gelu", **fields})
+    model = kb.BertClassifier(kb.BertEncoder(config), labels=["a", "b", "c"])
+    if fields:  # KerasHub's ELECTRA has no tasks
+        model = model.encoder
+    rng = np.random.default_rng(0)
+    for variable in model.weights:
+        variable.assign(rng.normal(0.1, 0.5, variable.shape))
+    with pytest.warns(UserWarning, match="another form of GELU"):
+        kb.checkpoints.save(model, tmp_path / "new", format="kerashub")
+    # The numbers beside it are those of the form that is computed there.
+    again = type(model).from_pretrained(str(tmp_path / "new"), verify=True)
+    assert kb.EncoderConfig.from_pretrained(str(tmp_path / "new")).hidden_activation == "gelu_new"
+    for right, variable in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(variable, right)
+
+
+def test_encoders_that_kerashub_has_not(tmp_path):
+    config = kb.ModernBertConfig(
+        vocab_size=30,
+        hidden_size=8,
+        num_layers=1,
+        num_attention_heads=2,
+        intermediate_size=12,
+        pad_token_id=0,
+    )
+    with pytest.raises(CheckpointError, match="for a ModernBertEncoder"):
+        kb.checkpoints.save(kb.ModernBertEncoder(config), tmp_path / "new", format="kerashub")
+
+
+# --- to Hugging Face -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "model_type"),
+    [
+        ("roberta_classifier", "roberta"),
+        ("xlm_roberta_masked_lm", "xlm-roberta"),
+        ("electra", "electra"),
+        # As wide inside as outside: what transformers' ELECTRA is then, but for the pooler.
+        ("electra_unprojected", "bert"),
+        ("bert_classifier", "bert"),
+        ("albert_classifier", "albert"),
+        ("distil_bert_classifier", "distilbert"),
+    ],
+)
+def test_kerashub_to_huggingface(tmp_path, name, model_type):
+    source, target = unpack(name, tmp_path / "source"), str(tmp_path / "target")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        report = kb.checkpoints.convert(source, target)
+    assert max(report.parity.values()) < 2e-6
+    fields = json.loads(Path(target, "config.json").read_text())
+    assert fields["model_type"] == model_type
+    counted = "roberta" in name
+    assert any("counts as positions only" in str(w.message) for w in caught) == counted
+    arrays = arrays_of(name)
+    tokens = arrays["input_mask"] > 0
+    # Rows with padding on the right alone, and no padding's id among the tokens.
+    rows = (np.diff(arrays["input_mask"], axis=1) <= 0).all(axis=1)
+    rows &= ~((arrays["input_word_ids"] == fields["pad_token_id"]) & tokens).any(axis=1)
+    assert rows.sum() >= 2
+    inputs = {key: arrays[key][rows] for key in INPUTS}
+    found = np.asarray(kb.BertEncoder.from_pretrained(target)(inputs)["sequence_output"])
+    assert off(found[tokens[rows]], arrays["sequence_output"][rows][tokens[rows]]) <= 2e-5
+    if name in WITH_TEXTS:
+        expected, tokenizer = texts_of(name), kb.Tokenizer.from_pretrained(target)
+        assert tokenizer.tokenize(expected["texts"]).to_list() == expected["ids"]
+        assert open_checkpoint(target).seq_length == expected["sequence_length"]
+    if counted:
+        table = read_tensor(target, "embeddings.position_embeddings.weight")
+        assert not table[:2].any() and table[2:].all()
+        assert read_tensor(target, "embeddings.token_type_embeddings.weight").tolist() == [[0] * 16]
+
+
+def read_tensor(folder, name):
+    files = open_checkpoint(folder)._files
+    return files.read(next(full for full in files if full.endswith(name)))
 
 
 def test_tokenizers_that_kerashub_has_not(tmp_path):

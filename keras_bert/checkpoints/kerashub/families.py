@@ -14,24 +14,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keras_bert.checkpoints.loading import Table
+from keras_bert.checkpoints.writing import HEAD_FIELDS
 from keras_bert.config import EncoderConfig
 
-__all__ = ["FAMILIES", "HEAD_FIELDS", "IGNORED", "TASK", "Family", "heads_axis"]
+__all__ = ["FAMILIES", "IGNORED", "TASK", "Family", "heads_axis"]
 
 #: Before the names of the tensors in ``task.weights.h5``.
 TASK = "task/"
-
-#: Config fields of one kind of head only: without that head it does not matter what they say.
-HEAD_FIELDS = {
-    "classifier_activation": "classifier",
-    "masked_lm_activation": "masked_lm",
-    "masked_lm_epsilon": "masked_lm",
-    "tie_word_embeddings": "masked_lm",
-}
 
 #: Tensors that belong to no part of an encoder or head, and why they are left out.
 IGNORED = {
@@ -52,7 +45,7 @@ class Family:
         fields: Config field ← theirs.
         defaults: What KerasHub takes where ``config.json`` says nothing.
         always: Config field → what the family's backbone computes; it has no option for it.
-        heads_always: Config field → what its tasks compute beside that; see ``HEAD_FIELDS``.
+        heads_always: Config field → what its tasks compute beside that.
         projects: Whether a linear layer follows the embeddings also where it need not.
         embeddings: Path in a ``BertEncoder`` ← theirs.
         block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``.
@@ -73,6 +66,15 @@ class Family:
     block: Table = dataclasses.field(default_factory=lambda: _BLOCK)
     block_prefix: str = "layers/transformer_encoder{counted}/"
     projects: bool = False
+
+    def computes(self, heads: Iterable[str]) -> dict[str, Any]:
+        """Config field → what backbone and tasks compute, as far as it concerns these heads."""
+        of_heads = {
+            name: value
+            for name, value in self.heads_always.items()
+            if not HEAD_FIELDS[name].isdisjoint(heads)
+        }
+        return {**self.always, **of_heads}
 
     def of(self, config: EncoderConfig) -> Family:
         """The family as a config has it: behind a projection the pooler is the second `dense`."""

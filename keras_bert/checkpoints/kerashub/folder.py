@@ -14,13 +14,7 @@ from typing import Any
 
 from keras_bert.checkpoints.folder import FolderCheckpoint, read_json
 from keras_bert.checkpoints.hdf5 import HDF5Tensors
-from keras_bert.checkpoints.kerashub.families import (
-    FAMILIES,
-    HEAD_FIELDS,
-    IGNORED,
-    TASK,
-    heads_axis,
-)
+from keras_bert.checkpoints.kerashub.families import FAMILIES, IGNORED, TASK, heads_axis
 from keras_bert.checkpoints.loading import check_sizes
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig
@@ -89,9 +83,8 @@ class KerasHubCheckpoint(FolderCheckpoint):
         fields = {ours: said[theirs] for ours, theirs in family.fields.items()}
         if not family.projects and fields.get("embedding_size") == fields["hidden_size"]:
             del fields["embedding_size"]
-        fields |= {**family.always, "use_pooler": bool(family.pooler)}
-        kinds = {"classifier", *self._task}
-        fields |= {n: v for n, v in family.heads_always.items() if HEAD_FIELDS[n] in kinds}
+        fields |= family.computes({"classifier", *self._task})
+        fields["use_pooler"] = bool(family.pooler)
         if "classifier" in self._task:
             fields["classifier_dropout"] = self._task["classifier"].get("dropout")
         try:

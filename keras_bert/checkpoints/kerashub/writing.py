@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import itertools
 import json
 import os
 import time
@@ -13,11 +15,11 @@ import h5py
 import keras
 import numpy as np
 
-from keras_bert.checkpoints.kerashub.families import FAMILIES, HEAD_FIELDS, TASK, Family, heads_axis
+from keras_bert.checkpoints.kerashub.families import FAMILIES, TASK, Family, heads_axis
 from keras_bert.checkpoints.loading import encoder_table, head_table
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.writing import Entry, Parts, different_fields, entries
-from keras_bert.config import EncoderConfig
+from keras_bert.config import ACTIVATIONS, EncoderConfig
 
 __all__ = ["write_kerashub"]
 
@@ -45,7 +47,7 @@ MASKING = {
 }
 
 
-def write_kerashub(parts: Parts, folder: str) -> None:
+def write_kerashub(parts: Parts, folder: str) -> EncoderConfig | None:
     """Writes ``config.json``, ``model.weights.h5``, a task and the tokenizer's files.
 
     Where KerasHub's network is another one that computes the same with other weights, these are
@@ -53,15 +55,26 @@ def write_kerashub(parts: Parts, folder: str) -> None:
     (the only row of one is added to all positions); its BERT always has segment types (rows of
     zeros) and a pooler (zeros, with a warning).
 
+    Its BERT, ALBERT and ELECTRA compute the tanh form of GELU only. A model with the erf form is
+    written all the same, for its weights are wanted, with a warning.
+
     Args:
         parts: What to write.
         folder: An empty folder.
+
+    Returns:
+        The config with the tanh form, if that is another than the encoder's.
 
     Raises:
         CheckpointError: If no backbone of KerasHub computes what the encoder, a head or the
             tokenizer does.
     """
-    family = _family_of(parts)
+    if not isinstance(parts.encoder.config, EncoderConfig):
+        raise CheckpointError(
+            f"No backbone of KerasHub is written for a {type(parts.encoder).__name__}. Write it in "
+            "the format 'huggingface'."
+        )
+    family, config = _family_of(parts)
     if len(parts.heads) > 1:
         raise CheckpointError(
             f"A preset of KerasHub has one task; this model has the heads {', '.join(parts.heads)}."
@@ -80,26 +93,36 @@ def write_kerashub(parts: Parts, folder: str) -> None:
     for kind, head in parts.heads.items():
         _write_json(folder, "task.json", _task(kind, head, family, backbone, preprocessor))
         _write_weights(os.path.join(folder, "task.weights.h5"), sizes[TASK], TASK, heads)
+    if config is parts.encoder.config:
+        return None
+    warnings.warn(
+        f"KerasHub's {family.name}Backbone computes another form of GELU (tanh) than this model "
+        "(erf): the weights are written as they are, but outputs will differ by about 1e-3.",
+        stacklevel=5,
+    )
+    return config
 
 
 # --- the family ----------------------------------------------------------------------------------
 
 
-def _family_of(parts: Parts) -> Family:
+def _family_of(parts: Parts) -> tuple[Family, EncoderConfig]:
     """The family whose backbone computes what an encoder does, and whose task what its head does.
 
-    Of two, the one that has the classifier, whether there is one or not.
+    Of two, the one that has the classifier, whether there is one or not; and before one that has
+    another form of GELU, one that does not. Beside it the config that is computed.
     """
-    config, differences = parts.encoder.config, {}
-    for kinds in ({"classifier", *parts.heads}, {*parts.heads}):
+    differences = {}
+    kinds_of_heads = ({"classifier", *parts.heads}, {*parts.heads})
+    for config, kinds in itertools.product(_nearly(parts.encoder.config), kinds_of_heads):
         for name, family in FAMILIES.items():
             if name in _NAMED_BY_TOKENIZER and _has_pieces(parts) != _NAMED_BY_TOKENIZER[name]:
                 continue
-            differences[name] = _differences(config, family, kinds)
             lacks = [f"the head {kind}" for kind in parts.heads if kind not in family.heads]
-            differences[name] = lacks + differences[name]
-            if not differences[name]:
-                return family
+            found = lacks + _differences(config, family, kinds)
+            if not found:
+                return family, config
+            differences[name] = min(found, differences.get(name, found), key=len)
     # One without the head is not near.
     heads_there = {name: FAMILIES[name].heads.keys() >= parts.heads.keys() for name in differences}
     nearest = min(differences, key=lambda n: (not heads_there[n], len(differences[n])))
@@ -107,6 +130,16 @@ def _family_of(parts: Parts) -> Family:
         "No backbone of KerasHub computes what this config asks for. The nearest is "
         f"{nearest}, which has no words for {', '.join(differences[nearest])}."
     )
+
+
+def _nearly(config):
+    """A config, and the same with the tanh form of GELU in place of the erf form."""
+    if ACTIVATIONS[config.hidden_activation] != "gelu":
+        return [config]
+    # But for the head, which says what its activation is.
+    head = config.masked_lm_activation or config.hidden_activation
+    changes = {"hidden_activation": "gelu_tanh", "masked_lm_activation": head}
+    return [config, dataclasses.replace(config, **changes)]
 
 
 #: Two that compute the same → whether the tokenizer is of SentencePiece.
@@ -120,12 +153,12 @@ def _has_pieces(parts):
 def _differences(config: EncoderConfig, family: Family, kinds: set[str]) -> list[str]:
     """What a config asks for that a family does not compute."""
     ours = {name: getattr(config, name) for name in family.fields}
-    heads_always = {n: v for n, v in family.heads_always.items() if HEAD_FIELDS[n] in kinds}
-    again = EncoderConfig(
-        **{**ours, **family.always, **heads_always, "use_pooler": config.use_pooler}
-    )
-    apart = UNSAID | CHANGED | {n for n, kind in HEAD_FIELDS.items() if kind not in kinds}
-    found = [d for d in different_fields(config, again) if d.split("=")[0] not in apart]
+    again = EncoderConfig(**{**ours, **family.computes(kinds)}, use_pooler=config.use_pooler)
+    found = [
+        difference
+        for difference in different_fields(config, again, kinds)
+        if difference.split("=")[0] not in UNSAID | CHANGED
+    ]
     impossible = {
         "type_vocab_size": config.type_vocab_size > 1 and "type_vocab_size" not in family.fields,
         "num_layer_groups": config.num_layers % (config.num_layer_groups or 1) > 0
