@@ -173,6 +173,8 @@ class EncoderConfig(_Config):
             ``"relu"``). ``None``: it reads the pooler.
         masked_lm_activation: Activation of the masked-language-model head's dense layer; ``None``
             means ``hidden_activation``.
+        masked_lm_epsilon: Added to the variance in that head's LayerNorm; ``None`` means
+            ``layer_norm_epsilon``.
         tie_word_embeddings: Whether that head scores tokens by the table of word embeddings; it has
             a matrix of its own otherwise.
         embedding_projection: What that linear layer of ``embedding_size`` reads: ``"sum"``, the
@@ -229,6 +231,7 @@ class EncoderConfig(_Config):
     positions_skip_padding: bool = False
     classifier_activation: str | None = None
     masked_lm_activation: str | None = None
+    masked_lm_epsilon: float | None = None
     tie_word_embeddings: bool = True
     embedding_projection: str = "sum"
     normalization: str = "layer_norm"
@@ -253,8 +256,8 @@ class EncoderConfig(_Config):
         self._check_counts("type_vocab_size", least=0)
         rates = self._given("classifier_dropout")
         self._check_rates("dropout_rate", "attention_dropout_rate", *rates)
-        epsilon = self._given("output_norm_epsilon")
-        self._check_positive("initializer_range", "layer_norm_epsilon", *epsilon)
+        epsilons = self._given("masked_lm_epsilon", "output_norm_epsilon")
+        self._check_positive("initializer_range", "layer_norm_epsilon", *epsilons)
         self._check_heads()
         activations = self._given("classifier_activation", "masked_lm_activation")
         self._check_activations("hidden_activation", *activations)

@@ -8,6 +8,7 @@ from keras_bert.checkpoints.conversion import FORMATS, convert, save
 from keras_bert.checkpoints.huggingface import HuggingFaceCheckpoint
 from keras_bert.checkpoints.inspection import Inspection, inspect
 from keras_bert.checkpoints.keras_archive import KerasCheckpoint
+from keras_bert.checkpoints.kerashub import KerasHubCheckpoint
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.checkpoints.sentence_transformers import encoder_folder
 from keras_bert.checkpoints.sources import resolve
@@ -44,6 +45,8 @@ def open_checkpoint(source: str):
     path = encoder_folder(path)
     if os.path.isfile(os.path.join(path, "model.keras")):
         return KerasCheckpoint(os.path.join(path, "model.keras"))
+    if KerasHubCheckpoint.is_there(path):
+        return KerasHubCheckpoint(path)
     if os.path.isfile(os.path.join(path, "config.json")):
         return HuggingFaceCheckpoint(path)
     # Here, for it needs TensorFlow, which encoders on another backend do without.
@@ -55,8 +58,8 @@ def open_checkpoint(source: str):
         if checkpoint.is_there(path):
             return checkpoint(path)
     raise FileNotFoundError(
-        f"{path} is no checkpoint folder: it holds neither config.json (Hugging Face), nor "
-        "model.keras (keras_bert), nor saved_model.pb (TF Hub), nor a TensorFlow checkpoint "
+        f"{path} is no checkpoint folder: it holds neither config.json (Hugging Face, KerasHub), "
+        "nor model.keras (keras_bert), nor saved_model.pb (TF Hub), nor a TensorFlow checkpoint "
         "(Google's BERT, TF Model Garden)."
     )
 

@@ -10,6 +10,7 @@ from keras_bert.checkpoints.report import LoadReport
 from keras_bert.checkpoints.verification import compare, compute, store
 from keras_bert.checkpoints.writing import Parts, new_folder
 from keras_bert.config import EncoderConfig
+from keras_bert.layers.initializers import without_random_start
 
 __all__ = ["FORMATS", "convert", "save"]
 
@@ -38,6 +39,12 @@ def _tf_hub(parts: Parts, folder: str) -> None:
     write_tf_hub(parts, folder)
 
 
+def _kerashub(parts: Parts, folder: str) -> EncoderConfig | None:
+    from keras_bert.checkpoints.kerashub.writing import write_kerashub
+
+    return write_kerashub(parts, folder)
+
+
 #: Format → what writes it into an empty folder. It returns None; or, where the format has no words
 #: for all of a config but its weights are wanted, the config that it has words for.
 FORMATS = {
@@ -45,6 +52,7 @@ FORMATS = {
     "google": _google,
     "garden": _garden,
     "tf_hub": _tf_hub,
+    "kerashub": _kerashub,
 }
 
 
@@ -119,7 +127,8 @@ def load_parts(checkpoint: Any, verify: bool = False) -> tuple[Parts, LoadReport
 
     kinds, config = checkpoint.sure_heads, checkpoint.config
     encoder = checkpoint.make_encoder()
-    heads = {kind: make_head(kind, config, checkpoint.heads[kind]) for kind in kinds}
+    with without_random_start():
+        heads = {kind: make_head(kind, config, checkpoint.heads[kind]) for kind in kinds}
     report = checkpoint.load(encoder, heads, verify=verify)
     labelled = [kind for kind in kinds if kind in ("classifier", "token_classifier")]
     try:
@@ -154,10 +163,11 @@ def _under(config: EncoderConfig, parts: Parts) -> Parts:
     """The same weights under another config."""
     from keras_bert.models.heads import make_head
 
-    encoder = type(parts.encoder)(config)
+    counts = {kind: getattr(layer, "num_classes", None) for kind, layer in parts.heads.items()}
+    with without_random_start():
+        encoder = type(parts.encoder)(config)
+        heads = {kind: make_head(kind, config, count) for kind, count in counts.items()}
     encoder.set_weights(parts.encoder.get_weights())
-    heads = {}
     for kind, layer in parts.heads.items():
-        heads[kind] = make_head(kind, config, getattr(layer, "num_classes", None))
         heads[kind].set_weights(layer.get_weights())
     return dataclasses.replace(parts, encoder=encoder, heads=heads)

@@ -2,9 +2,8 @@
 
 BERT, ALBERT and ELECTRA as google-research/bert, google-research/albert and google-research/electra
 write them, MobileBERT as google-research/google-research does, and Chinese ALBERT as
-brightmart/albert_zh does. On the left of each table stands an
-attribute path of our models, on the right the variable's name. Matrices are held as they are here,
-but for the heads'.
+brightmart/albert_zh does. On the left of each table stands an attribute path of our models, on the
+right the variable's name. Matrices are held as they are here, but for the heads'.
 
 Source: ``modeling.py`` of these repositories.
 """

@@ -17,7 +17,7 @@ class Inspection:
 
     Attributes:
         source: Folder, file or id that was inspected.
-        format: Who wrote it: "Hugging Face", "Google TensorFlow 1" or "keras_bert".
+        format: Who wrote it: "Hugging Face", "KerasHub", "Google TensorFlow 1" or "keras_bert".
         family: The network's family, as the checkpoint calls it.
         config: The encoder's config.
         parameters: Numbers in the tensors that a model loads: encoder and heads.

@@ -22,6 +22,7 @@ __all__ = [
     "find",
     "head_table",
     "names_of",
+    "prefix_of",
 ]
 
 #: Attribute path of a model ← name of a tensor, or names of tensors joined along the last axis.
@@ -71,8 +72,7 @@ def encoder_table(
         embeddings: Paths of the encoder ← names.
         block: Paths of a block ← names behind the prefix, with ``{network}`` for the number of a
             feed-forward network but the last.
-        block_prefix: With ``{block}``, the number of a block, or ``{group}`` and ``{place}``, the
-            number of its group and its own within that.
+        block_prefix: As for ``prefix_of``.
         pooler: Paths of the encoder ← names.
 
     Paths of embeddings and blocks that lead to a part which this encoder lacks are left out.
@@ -80,13 +80,27 @@ def encoder_table(
     config = encoder.config
     table = {ours: theirs for ours, theirs in embeddings.items() if _has(encoder, ours)}
     for i, part in enumerate(encoder.blocks):
-        group, place = divmod(i, getattr(config, "group_size", 1))
-        prefix = block_prefix.format(block=i, group=group, place=place)
+        prefix = prefix_of(i, config, block_prefix)
         networks = getattr(config, "num_feedforward_networks", 1)
         for ours, theirs in _numbered(block, networks - 1):
             if _has(part, ours):
                 table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in theirs)
     return {**table, **pooler}
+
+
+def prefix_of(number: int, config: Any, block_prefix: str) -> str:
+    """What the names of a block's tensors begin with.
+
+    Args:
+        number: The block's number, from 0.
+        config: The encoder's config, which says how many blocks form a group.
+        block_prefix: With ``{block}``, the number, or ``{group}`` and ``{place}``, the number of
+            its group and its own within that; ``{counted}`` is nothing for the first block, then
+            _1, _2, ..., as Keras counts.
+    """
+    group, place = divmod(number, getattr(config, "group_size", 1))
+    counted = f"_{number}" if number else ""
+    return block_prefix.format(block=number, group=group, place=place, counted=counted)
 
 
 def head_table(table: Table, layer: Any) -> dict[str, str | tuple[str, ...]]:
@@ -115,7 +129,7 @@ def check_sizes(
         config: An ``EncoderConfig``.
         tensors: The checkpoint's tensors.
         tables: Paths of a ``BertEncoder`` ← names, and paths of a block ← names behind the prefix.
-        block_prefix: As for ``encoder_table``.
+        block_prefix: As for ``prefix_of``.
         shapes: Path → config fields; paths that the tables lack are left out.
 
     Raises:
@@ -129,7 +143,7 @@ def check_sizes(
             )
     groups = getattr(config, "num_layer_groups", None) or config.num_layers
     size = getattr(config, "group_size", 1)
-    prefix = block_prefix.format(block=groups * size - 1, group=groups - 1, place=size - 1)
+    prefix = prefix_of(groups * size - 1, config, block_prefix)
     for path, fields in shapes.items():
         sizes = {field: getattr(config, field) for field in fields}
         if path not in tables or 0 in sizes.values():

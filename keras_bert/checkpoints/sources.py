@@ -9,7 +9,10 @@ import re
 __all__ = ["resolve"]
 
 #: What is fetched of a repository on the Hub: never a pickle.
-HUB_FILES = ("*.json", "*.safetensors", "vocab.txt", "spiece.model", "merges.txt")
+HUB_FILES = (
+    *("*.json", "*.safetensors", "vocab.txt", "spiece.model", "merges.txt"),
+    *("*.weights.h5", "assets/tokenizer/*"),
+)
 
 #: What is fetched beside that of a repository without safetensors files.
 TENSORFLOW_FILES = "tf_model*.h5"

@@ -8,7 +8,7 @@ import functools
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,24 @@ from keras_bert.checkpoints.loading import Table, find, names_of
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import ACTIVATIONS, EncoderConfig
 
-__all__ = ["Entry", "Parts", "check_heads", "different_fields", "entries", "new_folder"]
+__all__ = [
+    "HEAD_FIELDS",
+    "Entry",
+    "Parts",
+    "check_heads",
+    "different_fields",
+    "entries",
+    "new_folder",
+]
+
+#: Field of ``EncoderConfig`` → kinds of the heads that it concerns: without one of them it does not
+#: matter what it says.
+HEAD_FIELDS = {
+    "classifier_activation": {"classifier", "multiple_choice"},
+    "masked_lm_activation": {"masked_lm"},
+    "masked_lm_epsilon": {"masked_lm"},
+    "tie_word_embeddings": {"masked_lm"},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,10 +150,26 @@ def check_heads(format: str, heads: Mapping[str, Any], known: Mapping[str, Any])
         )
 
 
-def different_fields(config: EncoderConfig, again: EncoderConfig) -> list[str]:
-    """What ``config`` says and ``again`` says otherwise, each as ``field=value``."""
+def different_fields(
+    config: EncoderConfig, again: EncoderConfig, heads: Iterable[str] | None = None
+) -> list[str]:
+    """What ``config`` says and ``again`` says otherwise, each as ``field=value``.
+
+    Args:
+        config: A config.
+        again: Another one of the same class.
+        heads: Kinds of heads; what concerns only others is left out. None: all matter.
+    """
     ours, theirs = _meaning(config), _meaning(again)
-    return [f"{name}={getattr(config, name)!r}" for name in ours if ours[name] != theirs[name]]
+    for name, kinds in HEAD_FIELDS.items():
+        if heads is not None and kinds.isdisjoint(heads):
+            ours.pop(name, None)
+    # What None stands for, where it stands for something.
+    said = {
+        name: ours[name] if getattr(config, name) is None else getattr(config, name)
+        for name in ours
+    }
+    return [f"{name}={said[name]!r}" for name in ours if ours[name] != theirs[name]]
 
 
 def _meaning(config):
@@ -146,6 +179,7 @@ def _meaning(config):
     del fields["classifier_dropout"], fields["initializer_range"]
     if "masked_lm_activation" in fields:
         fields["masked_lm_activation"] = config.masked_lm_activation or config.hidden_activation
+        fields["masked_lm_epsilon"] = config.masked_lm_epsilon or config.layer_norm_epsilon
     for name in (name for name in fields if name.endswith("_activation")):
         fields[name] = ACTIVATIONS.get(fields[name])
     if fields.get("embedding_projection") == "words" and fields["embedding_size"] is None:

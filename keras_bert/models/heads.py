@@ -41,7 +41,7 @@ def _masked_lm(config, outputs, **kwargs):
         config.vocab_size,
         config.embedding_width,
         config.masked_lm_activation or config.hidden_activation,
-        config.layer_norm_epsilon,
+        config.masked_lm_epsilon or config.layer_norm_epsilon,
         config.initializer_range,
         config.tie_word_embeddings,
         extra_size=config.masked_lm_extra_size,

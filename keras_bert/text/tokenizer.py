@@ -130,6 +130,8 @@ class Tokenizer:
         `tokenizer.json`, or `spiece.model` (ALBERT), `sentencepiece.bpe.model` (XLM-RoBERTa,
         CamemBERT).
 
+        KerasHub's preset folders: `tokenizer.json` of theirs and `assets/tokenizer/`.
+
         TF1 BERT folders: `vocab.txt`, and `do_lower_case` of `bert_config.json` if it is there. A
         WordPiece folder that says nothing about case gets the one its name says ("cased",
         "uncased") or else its vocabulary: with capitals in it, text is not lower-cased.

@@ -198,3 +198,30 @@ def test_what_hugging_face_has_no_words_for(tmp_path):
     model = kb.BertPretrainer(encoder, objectives=["replaced_tokens"])
     with pytest.raises(kb.CheckpointError, match="distilbert has no head replaced_tokens"):
         model.save_pretrained(str(tmp_path / "out"))
+
+
+SIZES = {"hidden_size": 8, "num_layers": 1, "num_attention_heads": 2, "intermediate_size": 12}
+
+
+def test_fields_of_heads_that_are_not_there_do_not_matter():
+    plain = kb.EncoderConfig(**SIZES)
+    other = kb.EncoderConfig(**SIZES, classifier_activation="relu", masked_lm_epsilon=1e-5)
+    assert len(different_fields(plain, other)) == 2
+    assert different_fields(plain, other, ["masked_lm"]) == ["masked_lm_epsilon=1e-12"]
+    assert different_fields(plain, other, ["classifier"]) == ["classifier_activation=None"]
+    assert different_fields(plain, other, ["span_labeler"]) == []
+
+
+def test_an_encoder_without_types_gets_one_where_transformers_looks_one_up(tmp_path):
+    encoder = kb.BertEncoder(kb.EncoderConfig(**SIZES, vocab_size=30, type_vocab_size=0))
+    kb.checkpoints.save(encoder, tmp_path / "new")
+    again = kb.BertEncoder.from_pretrained(str(tmp_path / "new"), verify=True)
+    assert again.config.type_vocab_size == 1
+    assert config_of(tmp_path / "new")["model_type"] == "bert"
+
+
+def test_a_pooler_that_is_left_out_is_told_of(tmp_path):
+    config = kb.EncoderConfig(**SIZES, vocab_size=30, embedding_size=6)
+    with pytest.warns(UserWarning, match="has no pooler"):
+        kb.checkpoints.save(kb.BertEncoder(config), tmp_path / "new")
+    assert config_of(tmp_path / "new")["model_type"] == "electra"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keras_bert.checkpoints.huggingface.families import FAMILIES, REQUIRED
@@ -97,28 +98,66 @@ def _their_name(activation):
     return ACTIVATION_NAMES.get(activation, activation)
 
 
-def family_of(config: EncoderConfig | ModernBertConfig) -> tuple[str, Family]:
-    """The family that computes what a config asks for, and its ``model_type``.
+def family_of(
+    config: EncoderConfig | ModernBertConfig, heads: Iterable[str]
+) -> tuple[str, Family, EncoderConfig | ModernBertConfig]:
+    """The family that computes what a config asks for.
 
-    It is the one whose config, written and read again, says the same.
+    It is the one whose config, written and read again, says the same: of all heads, or else of
+    those that are there.
+
+    Args:
+        config: The encoder's config.
+        heads: Kinds of the heads that are there.
+
+    Returns:
+        Its ``model_type``; the family; and the config to write. That has more rows in the tables of
+        positions and types than ``config`` where with rows of zeros there the same is computed.
 
     Raises:
         CheckpointError: If there is none.
     """
     differences = {}
-    for model_type, family in FAMILIES.items():
-        if not isinstance(config, family.config_class):
-            continue
-        try:
-            again = read_config("", write_config(config, family), family, config.use_pooler)
-        except CheckpointError:
-            continue
-        differences[model_type] = different_fields(config, again)
-        if not differences[model_type]:
-            return model_type, family
+    for kinds, written in itertools.product((None, heads), _with_more_rows(config)):
+        for model_type, family in FAMILIES.items():
+            if not isinstance(config, family.config_class):
+                continue
+            found = _differences(written, family, kinds)
+            if found == []:
+                return model_type, family, written
+            if found is not None and written is config:
+                differences[model_type] = found
     nearest = min(differences, key=lambda name: len(differences[name]))
     raise CheckpointError(
         "No family of transformers computes what this config asks for. The nearest is "
         f"{nearest!r}, which has no words for "
         f"{', '.join(differences[nearest])}."
     )
+
+
+def _with_more_rows(config):
+    """A config, and those under which rows of zeros in tables make the same network of it."""
+    if not isinstance(config, EncoderConfig):
+        return [config]
+    typed = dataclasses.replace(config, type_vocab_size=config.type_vocab_size or 1)
+    configs = [config] if typed == config else [config, typed]
+    if not config.positions_skip_padding:
+        # The first token's position is the row behind padding's then.
+        rows = config.max_position_embeddings + config.pad_token_id + 1
+        configs.append(
+            dataclasses.replace(typed, positions_skip_padding=True, max_position_embeddings=rows)
+        )
+    return configs
+
+
+def _differences(config, family, heads):
+    """What a config asks for that a family has no words for; None if it cannot say anything."""
+    try:
+        again = read_config("", write_config(config, family), family, config.use_pooler)
+    except CheckpointError:
+        return None
+    found = different_fields(config, again, heads)
+    # transformers looks up a type for each token: the table must have a row.
+    if "embeddings.type_embeddings" in family.embeddings and not config.type_vocab_size:
+        found.append("type_vocab_size=0")
+    return found

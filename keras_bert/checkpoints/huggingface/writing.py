@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from keras_bert.checkpoints.huggingface.family import Family
 from keras_bert.checkpoints.loading import Table, encoder_table, head_table
 from keras_bert.checkpoints.safetensors import write_tensors
 from keras_bert.checkpoints.writing import Entry, Parts, check_heads, entries
+from keras_bert.config import EncoderConfig
 
 __all__ = ["write_huggingface"]
 
@@ -29,25 +31,26 @@ def write_huggingface(parts: Parts, folder: str) -> None:
     Raises:
         CheckpointError: If no family of ``transformers`` computes what the encoder or a head does.
     """
-    model_type, family = family_of(parts.encoder.config)
+    model_type, family, config = family_of(parts.encoder.config, parts.heads)
     if model_type == "roberta" and type(parts.tokenizer).__name__ == "SentencePieceTokenizer":
         model_type = "xlm-roberta"
     check_heads(f"transformers' {model_type}", parts.heads, family.heads)
     with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
-        json.dump(_config(parts, model_type, family), file, indent=2, ensure_ascii=False)
+        fields = _fields(parts, model_type, family, config)
+        json.dump(fields, file, indent=2, ensure_ascii=False)
         file.write("\n")
-    write_tensors(os.path.join(folder, "model.safetensors"), _entries(parts, family))
+    write_tensors(os.path.join(folder, "model.safetensors"), _entries(parts, family, config))
     if parts.tokenizer is not None:
         most = parts.seq_length or parts.encoder.config.max_seq_length
         has_types = parts.encoder.config.type_vocab_size > 1  # of one type no id is given
         parts.tokenizer.save_pretrained(folder, model_max_length=most, segment_types=has_types)
 
 
-def _config(parts: Parts, model_type: str, family: Family) -> dict[str, Any]:
+def _fields(parts: Parts, model_type: str, family: Family, config: Any) -> dict[str, Any]:
     fields = {
         "architectures": [CLASSES[model_type] + _ending(parts)],
         "model_type": model_type,
-        **write_config(parts.encoder.config, family),
+        **write_config(config, family),
         "dtype": "float32",
     }
     if parts.labels is not None:
@@ -66,26 +69,60 @@ def _ending(parts: Parts) -> str:
     return endings[0]
 
 
-def _entries(parts: Parts, family: Family) -> list:
+def _entries(parts: Parts, family: Family, config: Any) -> list[Entry]:
     encoder = parts.encoder
     pooler = family.pooler if encoder.pooler is not None else {}
+    if encoder.pooler is not None and not pooler:
+        warnings.warn(
+            "This family of transformers has no pooler: this encoder's is left out.", stacklevel=6
+        )
     table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
     pairs = [(encoder, table)]
     pairs += [(head, _head_table(family.heads[kind], head)) for kind, head in parts.heads.items()]
     found = entries(pairs, lambda variable, _: variable.name == "kernel")
+    if config != encoder.config:
+        found = _with_more_rows(found, family, encoder.config, config)
     # So that transformers does not tell of tensors that are missing.
-    for name, shape in family.idle(encoder.config, parts.heads).items():
-        found.append(Entry(name, shape, functools.partial(np.zeros, shape, np.float32)))
+    found += [_zeros(*item) for item in family.idle(config, parts.heads).items()]
     if not parts.heads:
         return found
     # In a model with a head, what belongs to the encoder is one level down.
     roots = {name.split(".")[0] for name in _all_names(family)}
     return [
-        type(entry)(family.prefix + entry.name, entry.shape, entry.read)
+        Entry(family.prefix + entry.name, entry.shape, entry.read)
         if entry.name.split(".")[0] in roots
         else entry
         for entry in found
     ]
+
+
+def _with_more_rows(
+    found: list[Entry], family: Family, was: EncoderConfig, config: EncoderConfig
+) -> list[Entry]:
+    """Tables with as many rows as a config asks for: see ``family_of``."""
+    more = config.max_position_embeddings - was.max_position_embeddings
+    if more:
+        warnings.warn(
+            "This family of transformers counts as positions only tokens that are not padding, "
+            "this encoder all: the same is computed of text padded on the right, not on the left.",
+            stacklevel=6,
+        )
+        table = family.embeddings["embeddings.position_embeddings"]
+        found = [_behind_zeros(entry, more) if entry.name == table else entry for entry in found]
+    if was.type_vocab_size:
+        return found
+    shape = (config.type_vocab_size, config.embedding_width)
+    return [*found, _zeros(family.embeddings["embeddings.type_embeddings"], shape)]
+
+
+def _behind_zeros(entry, count):
+    rows, width = entry.shape
+    above = ((count, 0), (0, 0))
+    return Entry(entry.name, (count + rows, width), lambda: np.pad(entry.read(), above))
+
+
+def _zeros(name, shape):
+    return Entry(name, shape, functools.partial(np.zeros, shape, np.float32))
 
 
 def _head_table(table: Table, head: Any) -> Table:

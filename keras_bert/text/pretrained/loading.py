@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from keras_bert.text.pretrained import byte_pair, sentencepiece, wordpiece
+from keras_bert.text.pretrained import byte_pair, kerashub, sentencepiece, wordpiece
 from keras_bert.text.pretrained.folder import TokenizerFolder
 from keras_bert.text.tokenizer import Tokenizer
 
@@ -20,5 +20,6 @@ KINDS = (byte_pair, sentencepiece, wordpiece)
 def load_tokenizer(folder: str | os.PathLike, special_tokens_in_text: str = "text") -> Tokenizer:
     """Reads a tokenizer from a model's folder; see `Tokenizer.from_pretrained`."""
     files = TokenizerFolder(folder)
-    kind = next(kind for kind in KINDS if kind.recognises(files))
+    # KerasHub is first, for its tokenizer.json is not Hugging Face's.
+    kind = next(kind for kind in (kerashub, *KINDS) if kind.recognises(files))
     return kind.load(files, special_tokens_in_text=special_tokens_in_text)
