@@ -5,10 +5,13 @@ from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.embeddings import BertEmbeddings
 from keras_bert.layers.gated_feed_forward import GatedFeedForward
 from keras_bert.layers.heads import ClassificationHead, Pooler
+from keras_bert.layers.language_model import LanguageModelHead
 from keras_bert.layers.linear import Linear
 from keras_bert.layers.masked_lm import MaskedLMHead
 from keras_bert.layers.modern_block import ModernBertBlock, ModernBertEmbeddings
 from keras_bert.layers.normalization import LayerNorm
+from keras_bert.layers.relative_attention import RelativeAttention
+from keras_bert.layers.relative_block import RelativeBlock, WordEmbeddings
 from keras_bert.layers.rotary_attention import RotaryAttention
 from keras_bert.layers.transformer_block import TransformerBlock
 
@@ -17,13 +20,17 @@ __all__ = [
     "ClassificationHead",
     "Dropout",
     "GatedFeedForward",
+    "LanguageModelHead",
     "LayerNorm",
     "Linear",
     "MaskedLMHead",
     "ModernBertBlock",
     "ModernBertEmbeddings",
     "Pooler",
+    "RelativeAttention",
+    "RelativeBlock",
     "RotaryAttention",
     "SelfAttention",
     "TransformerBlock",
+    "WordEmbeddings",
 ]

@@ -14,6 +14,7 @@ import dataclasses
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
 from keras_bert.checkpoints.huggingface.family import Family
 from keras_bert.checkpoints.huggingface.modernbert import MODERNBERT
+from keras_bert.checkpoints.huggingface.xlnet import XLNET
 
 __all__ = ["ARCHITECTURES", "CLASSES", "FAMILIES", "IGNORED", "REQUIRED"]
 
@@ -37,6 +38,9 @@ IGNORED = {
     r"discriminator_predictions\..*": "replaced-token head",
     r"cls\.seq_relationship\..*": "next-sentence head",
     r"sop_classifier\..*": "sentence-order head",
+    r"lm_loss\..*": "language-model head",
+    r"logits_proj\..*": "head of another task",
+    r"(start_logits|end_logits|answer_class)\..*": "question-answering head",
     r"sequence_summary\..*": "head of another task",
     r"pooler\..*": "pooler, which this model has no use for",
 }
@@ -324,6 +328,7 @@ FAMILIES = {
     "albert": ALBERT,
     "distilbert": DISTILBERT,
     "modernbert": MODERNBERT,
+    "xlnet": XLNET,
 }
 
 #: ``model_type`` → how its classes' names begin.
@@ -336,6 +341,7 @@ CLASSES = {
     "albert": "Albert",
     "distilbert": "DistilBert",
     "modernbert": "ModernBert",
+    "xlnet": "XLNet",
 }
 
 #: How a class of ``transformers`` ends, in ``architectures`` of ``config.json`` → its heads.
@@ -343,8 +349,10 @@ ARCHITECTURES = {
     "ForSequenceClassification": ("classifier",),
     "ForTokenClassification": ("token_classifier",),
     "ForQuestionAnswering": ("span_labeler",),
+    "ForQuestionAnsweringSimple": ("span_labeler",),
     "ForMultipleChoice": ("multiple_choice",),
     "ForMaskedLM": ("masked_lm",),
+    "LMHeadModel": ("masked_lm",),
     "ForNextSentencePrediction": ("next_sentence",),
     "ForPreTraining": ("masked_lm", "next_sentence", "replaced_tokens"),
 }

@@ -27,6 +27,7 @@ class Family:
         config_class: Class of the encoder's config.
         from_theirs: What no table can say: their fields → some of ours.
         to_theirs: And back: our config → some of their fields.
+        class_endings: How a class ends for others → for this family, where that is not the same.
         projects: Whether a linear layer follows the embeddings also where it need not.
         embeddings: Path in a ``BertEncoder`` ← theirs.
         block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``.
@@ -56,4 +57,5 @@ class Family:
     config_class: type = EncoderConfig
     from_theirs: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda fields: {}
     to_theirs: Callable[[Any], dict[str, Any]] = lambda config: {}
+    class_endings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     projects: bool = False
