@@ -48,7 +48,10 @@ def open_checkpoint(source: str):
         return HuggingFaceCheckpoint(path)
     # Here, for it needs TensorFlow, which encoders on another backend do without.
     from keras_bert.checkpoints.google import GoogleCheckpoint
+    from keras_bert.checkpoints.google_xlnet import XLNetCheckpoint
 
+    if XLNetCheckpoint.is_there(path):
+        return XLNetCheckpoint(path)
     if GoogleCheckpoint.is_there(path):
         return GoogleCheckpoint(path)
     raise FileNotFoundError(

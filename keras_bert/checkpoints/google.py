@@ -29,7 +29,7 @@ from keras_bert.checkpoints.writing import Parts, check_heads, different_fields,
 from keras_bert.config import ACTIVATIONS, EncoderConfig
 from keras_bert.models.heads import HEADS
 
-__all__ = ["GoogleCheckpoint", "write_google"]
+__all__ = ["GoogleCheckpoint", "Variables", "find_prefix", "write_google"]
 
 #: ``get_activation`` of their modeling.py. "gelu" is the tanh form in BERT's and ALBERT's, the erf
 #: form in ELECTRA's.
@@ -191,7 +191,7 @@ class GoogleCheckpoint(FolderCheckpoint):
 
     def __init__(self, folder: str):
         super().__init__(folder)
-        self._tensors = _Variables(_find_prefix(folder), WORD_FACTOR)
+        self._tensors = Variables(find_prefix(folder), WORD_FACTOR)
 
     @staticmethod
     def is_there(folder: str) -> bool:
@@ -324,14 +324,14 @@ def _is_transposed(_, name):
 _UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError)
 
 
-class _Variables:
+class Variables:
     """The variables of a checkpoint, read one at a time.
 
     Where there is one called `factor`, the one called so without its last two characters is handed
     out multiplied by it.
     """
 
-    def __init__(self, prefix, factor):
+    def __init__(self, prefix, factor=""):
         self.prefix = prefix
         try:
             self._reader = tf.train.load_checkpoint(prefix)
@@ -353,12 +353,15 @@ class _Variables:
         return name in self._shapes
 
     def shape(self, name):
+        """Shape of a variable."""
         return tuple(self._shapes[name])
 
     def is_floating(self, name):
+        """Whether a variable holds floating numbers."""
         return self._dtypes[name].is_floating
 
     def read(self, name):
+        """A variable; floating ones as float32."""
         value = self._read(name)
         return value @ self._read(self._factors[name]) if name in self._factors else value
 
@@ -377,7 +380,7 @@ def _prefixes(folder):
     return [name.removesuffix(".index") for name in names if name.endswith(".index")]
 
 
-def _find_prefix(folder):
+def find_prefix(folder):
     """The path of the folder's checkpoint without the endings of its files."""
     names = _prefixes(folder)
     latest = tf.train.latest_checkpoint(folder) if len(names) > 1 else None
