@@ -112,11 +112,15 @@ def test_memory_is_what_came_before(encoder, batch):
     np.testing.assert_allclose(second["memory"], whole["memory"], atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["last", "first", "mean"])
+@pytest.mark.parametrize("pooling", ["last", "first", "mean_with_padding"])
 def test_what_a_classifier_reads(batch, pooling):
     encoder = kb.XLNetEncoder(dataclasses.replace(CONFIG, classifier_pooling=pooling))
     whole = np.asarray(encoder(batch)["sequence_output"])
-    wanted = {"last": whole[:, -1:], "first": whole[:, :1], "mean": whole.mean(1, keepdims=True)}
+    wanted = {
+        "last": whole[:, -1:],
+        "first": whole[:, :1],
+        "mean_with_padding": whole.mean(1, keepdims=True),
+    }
     outputs = encoder(batch, first_token_only=True)
     np.testing.assert_allclose(outputs["sequence_output"], wanted[pooling], atol=1e-5)
     np.testing.assert_allclose(outputs["encoder_outputs"][-1], wanted[pooling], atol=1e-5)

@@ -34,7 +34,7 @@ def case(request):
 
 
 def test_all_cases_are_there():
-    assert len(CASES) == 11
+    assert len(CASES) == 12
 
 
 def test_encoder(case):
@@ -66,6 +66,11 @@ def test_what_a_classifier_reads(case):
             encoder(inputs, first_token_only=True)
         return
     place = slice(0, 1) if encoder.config.classifier_pooling == "first" else slice(-1, None)
+    if encoder.config.classifier_pooling == "mean_with_padding":
+        outputs = encoder(inputs, first_token_only=True)
+        mean = expected["sequence_output"].mean(axis=1, keepdims=True)
+        assert off(outputs["sequence_output"], mean) <= TOLERANCE
+        return
     outputs = encoder(inputs, first_token_only=True, return_attention_scores=True)
     assert off(outputs["sequence_output"], expected["sequence_output"][:, place]) <= TOLERANCE
     last = expected["attentions"][-1][:, :, place]
@@ -76,6 +81,7 @@ def test_what_a_classifier_reads(case):
 MODELS = {
     "classifier": "BertClassifier",
     "classifier_first": "BertClassifier",
+    "classifier_mean": "BertClassifier",
     "token_classifier": "BertTokenClassifier",
     "multiple_choice": "BertMultipleChoice",
     "span_labeler": "BertSpanLabeler",
