@@ -19,9 +19,11 @@ from typing import Any
 
 from keras_bert.checkpoints.folder import FolderCheckpoint, read_json
 from keras_bert.checkpoints.google import Variables, find_prefix
-from keras_bert.checkpoints.loading import Table
+from keras_bert.checkpoints.huggingface.xlnet import SHAPES
+from keras_bert.checkpoints.loading import Table, check_sizes
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.config import XLNetConfig
+from keras_bert.layers.initializers import normal
 
 __all__ = ["XLNetCheckpoint"]
 
@@ -52,6 +54,7 @@ IGNORED = {
 _TRANSFORMER = "model/transformer/"
 #: Variables with a value for each layer → axes of one layer's.
 _STACKED = {"r_w_bias": 2, "r_r_bias": 2, "r_s_bias": 2, "seg_embed": 3}
+_WORDS = {"embeddings.word_embeddings": f"{_TRANSFORMER}word_embedding/lookup_table"}
 _QUERIES = {"embeddings.query_embedding": f"{_TRANSFORMER}mask_emb/mask_emb"}
 
 
@@ -117,9 +120,8 @@ class XLNetCheckpoint(FolderCheckpoint):
 
     @functools.cached_property
     def _family(self) -> Family:
-        embeddings = {"embeddings.word_embeddings": f"{_TRANSFORMER}word_embedding/lookup_table"}
         return Family(
-            embeddings={**embeddings, **(_QUERIES if self._has_queries else {})},
+            embeddings={**_WORDS, **(_QUERIES if self._has_queries else {})},
             block=_BLOCK,
             heads={
                 "masked_lm": {"kernel": "model/lm_loss/weight", "bias": "model/lm_loss/bias"},
@@ -168,6 +170,9 @@ class XLNetCheckpoint(FolderCheckpoint):
                 f"{path} says d_head={said['d_head']!r}; only d_model / n_head = "
                 f"{config.head_size} can be loaded."
             )
+        # By the file's own names: none of these tensors is cut into layers.
+        tables, prefix = {**_WORDS, **_BLOCK}, Family.block_prefix
+        check_sizes(self.folder, config, self._variables, tables, prefix, SHAPES)
         return config
 
     @functools.cached_property
@@ -181,6 +186,14 @@ class XLNetCheckpoint(FolderCheckpoint):
                 if len(shape) == 1:
                     found[kind] = shape[0]
         return found
+
+    def make_encoder(self, config: XLNetConfig | None = None, **kwargs) -> Any:
+        """Makes an encoder; what the checkpoint has no weights for keeps a random start."""
+        encoder = super().make_encoder(config, **kwargs)
+        if not self._has_queries:
+            queries = encoder.embeddings.query_embedding
+            queries.assign(normal(encoder.config.initializer_range)(queries.shape))
+        return encoder
 
     def load(self, encoder: Any, heads: Mapping[str, Any], **options) -> LoadReport:
         """Fills an encoder and heads; see ``FolderCheckpoint.load``."""

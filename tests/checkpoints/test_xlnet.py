@@ -61,7 +61,9 @@ def test_what_a_config_says(tmp_path, changes, fields):
         ({"ff_activation": "snake"}, "hidden_activation='snake' is unknown"),
         ({"n_layer": 1}, "unknown tensor layer.1"),
         ({"n_layer": 3}, "missing tensor layer.2"),
-        ({"n_head": 4, "d_head": 3}, r"rel_attn.q has shape .12, 2, 6., the config asks for"),
+        ({"n_layer": 10**9}, "num_layers=1000000000, which is more than"),
+        ({"n_head": 4, "d_head": 3}, r"rel_attn.q has shape .12, 2, 6., the config says"),
+        ({"d_inner": 10**9}, r"has shape .20, 12., the config says .*intermediate_size=1000000000"),
     ],
 )
 def test_what_is_refused(tmp_path, changes, message):
@@ -93,8 +95,10 @@ def test_head_without_projection_is_left_out(tmp_path):
         ({"n_token": ..., "d_inner": ...}, "does not say n_token, d_inner"),
         ({"ff_activation": "silu"}, "ff_activation='silu'; known are gelu, relu"),
         ({"d_head": 4}, "d_head=4; only d_model / n_head = 6"),
-        ({"n_layer": 3}, r"seg_embed has shape .2, 2, 2, 6., the config asks for 3 layers"),
-        ({"d_inner": 21}, "has shape .12, 20., the config asks for .12, 21."),
+        ({"n_layer": 1}, "seg_embed has shape .2, 2, 2, 6., the config asks for 1 layers"),
+        ({"n_layer": 3}, "missing tensor model/transformer/layer_2/rel_attn/q/kernel"),
+        ({"n_layer": 10**9}, "num_layers=1000000000, which is more than"),
+        ({"d_inner": 21}, "has shape .12, 20., the config says .*intermediate_size=21"),
         ({"n_head": 0}, "num_attention_heads must be a positive whole number"),
     ],
 )

@@ -58,5 +58,6 @@ def test_classifier():
     model = kb.BertClassifier.from_pretrained(str(FOLDER / "classifier"))
     # Fine-tuned models have lost what the query stream begins with.
     assert model.load_report.fresh == ["embeddings.query_embedding"]
+    assert np.asarray(model.encoder.embeddings.query_embedding).std() > 0
     assert not model.head_is_fresh
     assert off(model(inputs), expected["logits"]) <= TOLERANCE

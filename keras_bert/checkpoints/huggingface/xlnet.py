@@ -11,7 +11,14 @@ from typing import Any
 from keras_bert.checkpoints.huggingface.family import Family
 from keras_bert.config import XLNetConfig
 
-__all__ = ["XLNET"]
+__all__ = ["SHAPES", "XLNET"]
+
+#: See ``check_sizes``.
+SHAPES = {
+    "embeddings.word_embeddings": ("vocab_size", "hidden_size"),
+    "attention.query_kernel": ("hidden_size", "num_attention_heads", "head_size"),
+    "intermediate.kernel": ("hidden_size", "intermediate_size"),
+}
 
 #: ``summary_type`` → our ``classifier_pooling``. No model gives the index of the class token, which
 #: is then taken for the last one.
@@ -96,11 +103,7 @@ XLNET = Family(
     },
     from_theirs=_from_theirs,
     to_theirs=_to_theirs,
-    shapes={
-        "embeddings.word_embeddings": ("vocab_size", "hidden_size"),
-        "attention.query_kernel": ("hidden_size", "num_attention_heads", "head_size"),
-        "intermediate.kernel": ("hidden_size", "intermediate_size"),
-    },
+    shapes=SHAPES,
     class_endings={
         "ForQuestionAnswering": "ForQuestionAnsweringSimple",
         "ForMaskedLM": "LMHeadModel",
