@@ -27,9 +27,16 @@ ACTIVATIONS = {
     "linear": "linear",
 }
 
+#: What some fields may say, beside which there is nothing.
+CHOICES = {
+    "embedding_projection": ("sum", "words", "trigrams"),
+    "bottleneck_attention": ("none", "query_key", "all"),
+    "normalization": ("layer_norm", "no_norm"),
+}
+
 
 class _Config:
-    """What both configs have in common: checks of their fields, and ways in and out."""
+    """What all configs have in common: checks of their fields, and ways in and out."""
 
     def _check_counts(self, *names, least=1):
         kind = "a positive whole number" if least else "a whole number, 0 or more"
@@ -59,9 +66,10 @@ class _Config:
                 )
 
     def _check_heads(self):
-        if self.hidden_size % self.num_attention_heads:
+        if self.inner_size % self.num_attention_heads:
+            name = "hidden_size" if self.inner_size == self.hidden_size else "bottleneck_size"
             raise ValueError(
-                f"hidden_size={self.hidden_size} is no multiple of "
+                f"{name}={self.inner_size} is no multiple of "
                 f"num_attention_heads={self.num_attention_heads}; each head gets an equal share."
             )
 
@@ -69,6 +77,9 @@ class _Config:
         for name in names:
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be true or false; received {getattr(self, name)!r}.")
+
+    def _given(self, *names):
+        return [name for name in names if getattr(self, name) is not None]
 
     def _check_padding(self):
         self._check_counts("pad_token_id", least=0)
@@ -79,9 +90,14 @@ class _Config:
             )
 
     @property
+    def inner_size(self) -> int:
+        """Width inside of the blocks, of which each attention head gets an equal share."""
+        return self.hidden_size
+
+    @property
     def head_size(self) -> int:
         """Width of one attention head."""
-        return self.hidden_size // self.num_attention_heads
+        return self.inner_size // self.num_attention_heads
 
     def to_dict(self) -> dict:
         """Returns all fields as a plain dict, fit for JSON and for ``from_dict``."""
@@ -131,7 +147,8 @@ class EncoderConfig(_Config):
 
     Attributes:
         vocab_size: Rows of the word embedding table.
-        hidden_size: Width of every layer's output; a multiple of ``num_attention_heads``.
+        hidden_size: Width of every layer's output; a multiple of ``num_attention_heads`` unless
+            there is a ``bottleneck_size``.
         num_layers: Number of Transformer blocks.
         num_attention_heads: Attention heads per block.
         intermediate_size: Width of the feed-forward layer.
@@ -161,6 +178,22 @@ class EncoderConfig(_Config):
             means ``hidden_activation``.
         tie_word_embeddings: Whether that head scores tokens by the table of word embeddings; it has
             a matrix of its own otherwise.
+        embedding_projection: What that linear layer of ``embedding_size`` reads: ``"sum"``, the
+            embeddings as they are otherwise, after their LayerNorm; ``"words"``, the word vectors
+            alone, before positions and segment types are added, which are as wide as the encoder;
+            ``"trigrams"``, the same with each word's vector between those of its neighbours
+            (MobileBERT). With ``"trigrams"`` it is always there.
+        normalization: ``"layer_norm"``, or ``"no_norm"`` for a factor and a summand alone
+            (MobileBERT).
+        output_norm_epsilon: Epsilon of the normalisation after the embeddings and after the last
+            feed-forward network of a block; ``None`` means ``layer_norm_epsilon``.
+        num_feedforward_networks: Feed-forward networks in each block, one after the other.
+        bottleneck_size: Width inside of the blocks, a multiple of ``num_attention_heads``: linear
+            layers lead there and back (MobileBERT). ``None``: hidden size, and no such layers.
+        bottleneck_attention: Which parts of attention read what such a layer led there:
+            ``"none"``, all read the block's input; ``"query_key"``, these two, by a linear layer
+            of their own; ``"all"``, by the one that the rest of the block has too.
+        pooler_dense: Whether the pooler has its dense layer; if not, it is ``[CLS]`` as it is.
 
     Raises:
         ValueError: If a size is not positive, a rate is outside [0, 1), the hidden size is
@@ -168,7 +201,8 @@ class EncoderConfig(_Config):
 
     Source: section 3 of Devlin et al. 2018 (arXiv:1810.04805); ``BertConfig`` in
     google-research/bert ``modeling.py``. The variants: Lan et al. 2020 (arXiv:1909.11942), Clark
-    et al. 2020 (arXiv:2003.10555), Liu et al. 2019 (arXiv:1907.11692).
+    et al. 2020 (arXiv:2003.10555), Liu et al. 2019 (arXiv:1907.11692), Sun et al. 2020
+    (arXiv:2004.02984).
 
     Example:
         >>> config = EncoderConfig(vocab_size=100, hidden_size=16, num_layers=2,
@@ -199,6 +233,13 @@ class EncoderConfig(_Config):
     classifier_activation: str | None = None
     masked_lm_activation: str | None = None
     tie_word_embeddings: bool = True
+    embedding_projection: str = "sum"
+    normalization: str = "layer_norm"
+    output_norm_epsilon: float | None = None
+    num_feedforward_networks: int = 1
+    bottleneck_size: int | None = None
+    bottleneck_attention: str = "none"
+    pooler_dense: bool = True
 
     def __post_init__(self):
         self._check_counts(
@@ -209,15 +250,27 @@ class EncoderConfig(_Config):
             "intermediate_size",
             "max_position_embeddings",
             "group_size",
-            *self._given("embedding_size", "num_layer_groups"),
+            "num_feedforward_networks",
+            *self._given("embedding_size", "num_layer_groups", "bottleneck_size"),
         )
         self._check_counts("type_vocab_size", least=0)
         rates = self._given("classifier_dropout")
         self._check_rates("dropout_rate", "attention_dropout_rate", *rates)
-        self._check_positive("initializer_range", "layer_norm_epsilon")
+        epsilon = self._given("output_norm_epsilon")
+        self._check_positive("initializer_range", "layer_norm_epsilon", *epsilon)
         self._check_heads()
         activations = self._given("classifier_activation", "masked_lm_activation")
         self._check_activations("hidden_activation", *activations)
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is unknown. Known are {', '.join(known)}."
+                )
+        if self.bottleneck_size is None and self.bottleneck_attention != "none":
+            raise ValueError(
+                f"bottleneck_attention={self.bottleneck_attention!r} asks for a bottleneck, but "
+                "bottleneck_size is None."
+            )
         if self.num_layer_groups is not None and self.num_layer_groups > self.num_layers:
             raise ValueError(
                 f"num_layer_groups={self.num_layer_groups} is more than num_layers="
@@ -230,13 +283,22 @@ class EncoderConfig(_Config):
             )
         self._check_padding()
 
-    def _given(self, *names):
-        return [name for name in names if getattr(self, name) is not None]
+    @property
+    def inner_size(self) -> int:
+        """Width inside of the blocks, of which each attention head gets an equal share."""
+        return self.hidden_size if self.bottleneck_size is None else self.bottleneck_size
 
     @property
     def embedding_width(self) -> int:
-        """Width of the embedding tables."""
+        """Width of the word embeddings, and of the other tables if they are added to these."""
         return self.hidden_size if self.embedding_size is None else self.embedding_size
+
+    @property
+    def masked_lm_extra_size(self) -> int:
+        """By how much a masked-language-model head is wider than the word embeddings."""
+        # Where the words alone are widened, the head scores a vector that is not narrowed again.
+        wide = self.embedding_projection != "sum"
+        return self.hidden_size - self.embedding_width if wide else 0
 
     @property
     def max_seq_length(self) -> int:
@@ -256,6 +318,12 @@ class EncoderConfig(_Config):
         # Source: AlbertTransformer in transformers' modeling_albert.py.
         first = (int(i / (self.num_layers / groups)) for i in range(self.num_layers))
         return tuple(self.group_size * group + k for group in first for k in range(self.group_size))
+
+    @property
+    def last_norm_epsilon(self) -> float:
+        """Epsilon of the normalisation after embeddings and a block's last feed-forward network."""
+        own = self.output_norm_epsilon
+        return self.layer_norm_epsilon if own is None else own
 
     @property
     def head_dropout_rate(self) -> float:
@@ -525,9 +593,6 @@ class XLNetConfig(_Config):
                 raise ValueError(f"{name} must be one of {known}; received {value!r}.")
         if self.use_pooler:
             raise ValueError("use_pooler=True: XLNet has no pooler; leave it False.")
-
-    def _given(self, *names):
-        return [name for name in names if getattr(self, name) is not None]
 
     @property
     def embedding_width(self) -> int:

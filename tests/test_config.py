@@ -29,6 +29,13 @@ def test_is_frozen():
         ({"layer_norm_epsilon": 0}, "layer_norm_epsilon must be a positive number"),
         ({"hidden_activation": "snake"}, "hidden_activation='snake' is unknown. Known are gelu"),
         ({"pad_token_id": 30522}, "outside the vocabulary"),
+        ({"bottleneck_size": 10}, "bottleneck_size=10 is no multiple of num_attention_heads=12"),
+        ({"bottleneck_attention": "all"}, "asks for a bottleneck, but bottleneck_size is None"),
+        ({"bottleneck_attention": "some"}, "unknown. Known are none, query_key, all"),
+        ({"normalization": "rms"}, "normalization='rms' is unknown. Known are layer_norm, no_norm"),
+        ({"embedding_projection": None}, "Known are sum, words, trigrams"),
+        ({"num_feedforward_networks": 0}, "num_feedforward_networks must be a positive"),
+        ({"output_norm_epsilon": 0.0}, "output_norm_epsilon must be a positive number"),
     ],
 )
 def test_bad_fields(fields, message):
@@ -77,3 +84,14 @@ def test_modernbert_bad_fields(fields, message):
 def test_modernbert_unknown_field_is_named():
     with pytest.raises(ValueError, match="hparams for ModernBertConfig"):
         kb.ModernBertConfig.from_dict({"hparams": 1})
+
+
+def test_a_bottleneck_is_what_heads_share():
+    config = kb.EncoderConfig(hidden_size=10, bottleneck_size=12, num_attention_heads=4)
+    assert (config.inner_size, config.head_size) == (12, 3)
+    assert kb.EncoderConfig().inner_size == 768
+
+
+def test_epsilon_of_the_last_norm_is_that_of_all():
+    assert kb.EncoderConfig(layer_norm_epsilon=1e-5).last_norm_epsilon == 1e-5
+    assert kb.EncoderConfig(output_norm_epsilon=1e-5).last_norm_epsilon == 1e-5

@@ -1,7 +1,8 @@
 """Checkpoints of Google's TensorFlow 1 code: ``bert_config.json``, ``bert_model.ckpt.*``.
 
 BERT, ALBERT and ELECTRA as google-research/bert, google-research/albert and google-research/electra
-write them, and Chinese ALBERT as brightmart/albert_zh does. On the left of each table stands an
+write them, MobileBERT as google-research/google-research does, and Chinese ALBERT as
+brightmart/albert_zh does. On the left of each table stands an
 attribute path of our models, on the right the variable's name. Matrices are held as they are here,
 but for the heads'.
 
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_bert.checkpoints import mobile_bert
 from keras_bert.checkpoints.folder import CONFIG_FIELDS, FolderCheckpoint, read_json
 from keras_bert.checkpoints.loading import Table, encoder_table, head_table
 from keras_bert.checkpoints.report import CheckpointError
@@ -36,10 +38,27 @@ __all__ = ["GoogleCheckpoint", "Variables", "find_prefix", "write_google"]
 THEIR_ACTIVATIONS = {"gelu": "gelu_tanh", "relu": "relu", "tanh": "tanh", "linear": "linear"}
 #: Without these there is no model; the others have BERT's own defaults.
 REQUIRED = ("hidden_size", "num_layers", "num_attention_heads", "intermediate_size")
-#: Files that may hold the config; ELECTRA's releases have none.
-CONFIG_FILES = ("bert_config.json", "albert_config.json", "electra_config.json")
+#: Files that may hold the config.
+CONFIG_FILES = (
+    "bert_config.json",
+    "albert_config.json",
+    "electra_config.json",
+    "mobilebert_config.json",
+)
 #: Width of a head in every published ELECTRA, where no config tells their number.
 ELECTRA_HEAD_SIZE = 64
+#: What the shapes do not tell, in every published MobileBERT and in its teacher.
+MOBILE_BERT_GUESSES = {
+    "no_norm": {
+        "normalization": "no_norm",
+        "num_attention_heads": 4,
+        "hidden_activation": "relu",
+        "dropout_rate": 0.0,
+    },
+    "layer_norm": {"num_attention_heads": 4},
+}
+#: Families whose releases come without a config.
+WITHOUT_CONFIG = ("electra", "mobilebert")
 
 IGNORED = {
     r".*/(adam|lamb)_[mv](_\d+)?": "state of the optimiser",
@@ -175,6 +194,52 @@ ELECTRA = Family(
     activations={**THEIR_ACTIVATIONS, "gelu": "gelu"},
 )
 
+#: What their ``BertConfig`` takes where the config says nothing.
+_MOBILE_BERT_DEFAULTS = {
+    "trigram_input": False,
+    "use_bottleneck": False,
+    "use_bottleneck_attention": False,
+    "key_query_shared_bottleneck": False,
+}
+
+
+def _mobile_bert(norm):
+    embeddings = _embeddings("bert", "embeddings/embedding_transformation")
+    tables = {"embeddings": embeddings, "block": mobile_bert.block_table()}
+    return dataclasses.replace(
+        BERT,
+        name="mobilebert",
+        **{
+            table: {ours: _renamed(theirs, norm) for ours, theirs in names.items()}
+            for table, names in tables.items()
+        },
+        heads={
+            **BERT.heads,
+            "masked_lm": {
+                **BERT.heads["masked_lm"],
+                "extra": "cls/predictions/extra_output_weights",
+            },
+        },
+        always={"normalization": "no_norm" if norm == "FakeLayerNorm" else "layer_norm"},
+    )
+
+
+def _renamed(theirs, norm):
+    if isinstance(theirs, tuple):
+        return theirs
+    return theirs.replace("LayerNorm", norm)
+
+
+MOBILE_BERT = _mobile_bert("FakeLayerNorm")
+MOBILE_BERT_LAYER_NORM = _mobile_bert("LayerNorm")
+#: Where one of these is there, BERT's own code did not write the checkpoint.
+MOBILE_BERT_SIGNS = (
+    "bert/embeddings/FakeLayerNorm/gamma",
+    "bert/embeddings/embedding_transformation/kernel",
+    "bert/encoder/layer_0/bottleneck/input/dense/kernel",
+    "bert/encoder/layer_0/ffn_layer_0/intermediate/dense/kernel",
+)
+
 
 class GoogleCheckpoint(FolderCheckpoint):
     """A folder with one TensorFlow 1 checkpoint.
@@ -200,14 +265,17 @@ class GoogleCheckpoint(FolderCheckpoint):
 
     @functools.cached_property
     def _family(self) -> Family:
+        is_named = os.path.isfile(os.path.join(self.folder, "mobilebert_config.json"))
+        if is_named or any(name in self._tensors for name in MOBILE_BERT_SIGNS):
+            return MOBILE_BERT if MOBILE_BERT_SIGNS[0] in self._tensors else MOBILE_BERT_LAYER_NORM
         for family in (ELECTRA, ALBERT, ALBERT_ZH, BERT):
             first = family.block_prefix.format(block=0, group=0, place=0)
             if first + family.block["intermediate.kernel"] in self._tensors:
                 return family
         names = ", ".join(sorted(self._tensors)[:4])
         raise CheckpointError(
-            f"{self._tensors.prefix} is no checkpoint of Google's BERT, ALBERT or ELECTRA: it "
-            f"holds {names}, ..."
+            f"{self._tensors.prefix} is no checkpoint of Google's BERT, ALBERT, ELECTRA or "
+            f"MobileBERT: it holds {names}, ..."
         )
 
     @property
@@ -227,11 +295,14 @@ class GoogleCheckpoint(FolderCheckpoint):
             )
         said["hidden_activation"] = family.activations[activation.lower()]
         projection = family.embeddings["embeddings.projection.kernel"]
-        if projection in self._tensors:
+        if family.name == "mobilebert":
+            said |= self._check_mobile_bert(said)
+        elif projection in self._tensors:
             said["embedding_size"] = self._tensors.shape(projection)[0]
         if family is ALBERT:
             said |= self._groups()
-        has_pooler = family.pooler.get("pooler.kernel") in self._tensors
+        has_pooler = not said.get("pooler_dense", True)
+        has_pooler |= family.pooler.get("pooler.kernel") in self._tensors
         try:
             return EncoderConfig(**{**said, **family.always}, use_pooler=has_pooler)
         except (TypeError, ValueError) as error:
@@ -242,7 +313,7 @@ class GoogleCheckpoint(FolderCheckpoint):
         for name in CONFIG_FILES:
             if os.path.isfile(os.path.join(self.folder, name)):
                 return os.path.join(self.folder, name)
-        if self._family is not ELECTRA:
+        if self._family.name not in WITHOUT_CONFIG:
             raise CheckpointError(
                 f"{self.folder} holds a TensorFlow checkpoint, but no "
                 f"{' or '.join(CONFIG_FILES[:2])}."
@@ -260,10 +331,17 @@ class GoogleCheckpoint(FolderCheckpoint):
         missing = [CONFIG_FIELDS[name] for name in REQUIRED if name not in found]
         if missing:
             raise CheckpointError(f"{self._config_path} does not say {', '.join(missing)}.")
+        if self._family.name == "mobilebert":
+            found |= {o: fields[name] for o, name in mobile_bert.FIELDS.items() if name in fields}
+            found |= mobile_bert.structure(fields, _MOBILE_BERT_DEFAULTS)
         # Not in all files: the table tells.
         return {"vocab_size": self._rows("word_embeddings")} | found
 
     def _sizes(self) -> dict[str, Any]:
+        if self._family.name == "mobilebert":
+            tables = self._family.embeddings, self._family.block
+            shapes = mobile_bert.sizes(self._tensors, self._tensors.prefix, *tables)
+            return {**shapes, **MOBILE_BERT_GUESSES[self._family.always["normalization"]]}
         family, count = self._family, 0
         first = family.block["intermediate.kernel"]
         while family.block_prefix.format(block=count) + first in self._tensors:
@@ -281,6 +359,17 @@ class GoogleCheckpoint(FolderCheckpoint):
             "max_position_embeddings": self._rows("position_embeddings"),
             "type_vocab_size": self._rows("type_embeddings"),
         }
+
+    def _check_mobile_bert(self, said: dict[str, Any]) -> dict[str, Any]:
+        """The width of the words, if another than the encoder's; an error on another norm."""
+        normalization = said.get("normalization", "layer_norm")
+        if normalization != self._family.always["normalization"]:
+            raise CheckpointError(
+                f"{self._config_path} says normalization_type={normalization!r}; the variables of "
+                f"{self._tensors.prefix} are for {self._family.always['normalization']!r}."
+            )
+        shape = self._tensors.shape(self._family.embeddings["embeddings.word_embeddings"])
+        return {"embedding_size": None if shape[-1] == said["hidden_size"] else shape[-1]}
 
     def _rows(self, table: str) -> int:
         name = self._family.embeddings[f"embeddings.{table}"]
@@ -301,8 +390,9 @@ class GoogleCheckpoint(FolderCheckpoint):
     @functools.cached_property
     def heads(self) -> dict[str, int]:
         """Kind of head → its number of outputs."""
-        found = {}
+        found, extra = {}, self.config.masked_lm_extra_size
         for kind, table in self._family.heads.items():
+            table = {o: name for o, name in table.items() if extra or o != "extra"}
             if all(name in self._tensors for name in table.values()):
                 shape = self._tensors.shape(table.get("logits.bias") or table["bias"])
                 count = HEADS[kind][1]
@@ -452,7 +542,7 @@ def write_google(parts: Parts, folder: str) -> EncoderConfig | None:
 def _family_of(config: EncoderConfig) -> tuple[Family, dict[str, Any]]:
     """The code base that computes what a config asks for, and what it has in its config file."""
     differences = {}
-    for family in (BERT, ALBERT, ELECTRA):
+    for family in (BERT, ALBERT, ELECTRA, MOBILE_BERT, MOBILE_BERT_LAYER_NORM):
         names = {meaning: name for name, meaning in family.activations.items()}
         activation = ACTIVATIONS[config.hidden_activation]
         said = {ours: getattr(config, ours) for ours in CONFIG_FIELDS}
@@ -461,6 +551,9 @@ def _family_of(config: EncoderConfig) -> tuple[Family, dict[str, Any]]:
             said["embedding_size"] = config.embedding_size
         if family is ALBERT:
             said |= {"num_layer_groups": config.num_layer_groups, "group_size": config.group_size}
+        if family.name == "mobilebert":
+            said |= {ours: getattr(config, ours) for ours in mobile_bert.FIELDS}
+            said |= mobile_bert.structure(mobile_bert.structure_fields(config), {})
         again = EncoderConfig(**said | dict(family.always), use_pooler=config.use_pooler)
         different = different_fields(config, again)
         if activation not in names and activation != "gelu":
@@ -490,4 +583,8 @@ def _fields(config, family, names):
     if family is ALBERT:
         fields["num_hidden_groups"] = config.num_layer_groups
         fields["inner_group_num"] = config.group_size
+    if family.name == "mobilebert":
+        own = {theirs: getattr(config, ours) for ours, theirs in mobile_bert.FIELDS.items()}
+        own |= mobile_bert.structure_fields(config)
+        fields |= {name: value for name, value in own.items() if value is not None}
     return fields

@@ -40,11 +40,13 @@ class Inspection:
     def __str__(self):
         config = self.config
         width = config.embedding_width
-        embeddings = f", embeddings {width}" if width != config.hidden_size else ""
+        widths = f", embeddings {width}" if width != config.hidden_size else ""
+        bottleneck = getattr(config, "bottleneck_size", None)
+        widths += f", bottleneck {bottleneck}" if bottleneck else ""
         rows = {
             "format": self.format,
             "family": self.family,
-            "encoder": f"{config.num_layers} layers, hidden {config.hidden_size}{embeddings}, "
+            "encoder": f"{config.num_layers} layers, hidden {config.hidden_size}{widths}, "
             f"{config.num_attention_heads} heads, feed-forward {config.intermediate_size}, "
             f"{config.hidden_activation}",
             "sizes": f"vocabulary {config.vocab_size}, {config.max_seq_length} positions, "

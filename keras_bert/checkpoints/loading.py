@@ -68,20 +68,24 @@ def encoder_table(
 
     Args:
         encoder: An encoder.
-        embeddings: Paths of the encoder ← names; those that it lacks are left out, such as
-            segment types or a bias.
-        block: Paths of a block ← names behind the prefix; those that it lacks are left out.
+        embeddings: Paths of the encoder ← names.
+        block: Paths of a block ← names behind the prefix, with ``{network}`` for the number of a
+            feed-forward network but the last.
         block_prefix: With ``{block}``, the number of a block, or ``{group}`` and ``{place}``, the
             number of its group and its own within that.
         pooler: Paths of the encoder ← names.
+
+    Paths of embeddings and blocks that lead to a part which this encoder lacks are left out.
     """
+    config = encoder.config
     table = {ours: theirs for ours, theirs in embeddings.items() if _has(encoder, ours)}
     for i, part in enumerate(encoder.blocks):
-        group, place = divmod(i, getattr(encoder.config, "group_size", 1))
+        group, place = divmod(i, getattr(config, "group_size", 1))
         prefix = block_prefix.format(block=i, group=group, place=place)
-        for ours, theirs in block.items():
+        networks = getattr(config, "num_feedforward_networks", 1)
+        for ours, theirs in _numbered(block, networks - 1):
             if _has(part, ours):
-                table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in names_of(theirs))
+                table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in theirs)
     return {**table, **pooler}
 
 
@@ -90,7 +94,8 @@ def head_table(table: Table, layer: Any) -> dict[str, str | tuple[str, ...]]:
 
     Args:
         table: Paths of the head's layer ← names.
-        layer: The layer; a masked-language-model head that is tied has no matrix of its own.
+        layer: The layer; a masked-language-model head that is tied has no matrix of its own, and
+            few have extra columns.
     """
     return {ours: theirs for ours, theirs in table.items() if _has(layer, ours)}
 
@@ -116,11 +121,12 @@ def check_sizes(
     Raises:
         CheckpointError: If the config has a size that the tensors do not bear out.
     """
-    if config.num_layers > MOST_LAYERS:
-        raise CheckpointError(
-            f"{source} does not fit its config: num_layers={config.num_layers}, which is more than "
-            f"{MOST_LAYERS}."
-        )
+    for name in ("num_layers", "num_feedforward_networks"):
+        if getattr(config, name, 1) > MOST_LAYERS:
+            raise CheckpointError(
+                f"{source} does not fit its config: {name}={getattr(config, name)}, which is more "
+                f"than {MOST_LAYERS}."
+            )
     groups = getattr(config, "num_layer_groups", None) or config.num_layers
     size = getattr(config, "group_size", 1)
     prefix = block_prefix.format(block=groups * size - 1, group=groups - 1, place=size - 1)
@@ -138,6 +144,14 @@ def check_sizes(
                 f"{source} does not fit its config: {name} has shape {list(tensors.shape(name))}, "
                 f"the config says {said}."
             )
+
+
+def _numbered(table, networks):
+    """The pairs of a table; those with ``{network}`` once for each number."""
+    for ours, theirs in table.items():
+        for number in range(networks) if "{network}" in ours else (0,):
+            names = tuple(name.format(network=number) for name in names_of(theirs))
+            yield ours.format(network=number), names
 
 
 def fill(
@@ -222,15 +236,16 @@ def names_of(theirs: str | tuple[str, ...]) -> tuple[str, ...]:
     return (theirs,) if isinstance(theirs, str) else theirs
 
 
-def _has(model, path):
-    """Whether an attribute path leads to something."""
-    for step in path.split("."):
-        model = getattr(model, step, None)
-    return model is not None
-
-
 def find(model: Any, path: str) -> Any:
     """Follows an attribute path; numbers index into lists."""
     for step in path.split("."):
         model = model[int(step)] if step.isdigit() else getattr(model, step)
     return model
+
+
+def _has(model, path):
+    """Whether an attribute path leads to something; variants of a model lack some parts."""
+    try:
+        return find(model, path) is not None
+    except (AttributeError, IndexError):
+        return False

@@ -148,4 +148,6 @@ def _meaning(config):
         fields["masked_lm_activation"] = config.masked_lm_activation or config.hidden_activation
     for name in (name for name in fields if name.endswith("_activation")):
         fields[name] = ACTIVATIONS.get(fields[name])
+    if fields.get("embedding_projection") == "words" and fields["embedding_size"] is None:
+        fields["embedding_projection"] = "sum"  # for there is no linear layer
     return fields

@@ -1,6 +1,7 @@
 """Keras layers with weights: embeddings, attention, the Transformer block, task heads."""
 
 from keras_bert.layers.attention import SelfAttention
+from keras_bert.layers.bottleneck_block import BottleneckBlock
 from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.embeddings import BertEmbeddings
 from keras_bert.layers.gated_feed_forward import GatedFeedForward
@@ -9,7 +10,7 @@ from keras_bert.layers.language_model import LanguageModelHead
 from keras_bert.layers.linear import Linear
 from keras_bert.layers.masked_lm import MaskedLMHead
 from keras_bert.layers.modern_block import ModernBertBlock, ModernBertEmbeddings
-from keras_bert.layers.normalization import LayerNorm
+from keras_bert.layers.normalization import LayerNorm, NoNorm
 from keras_bert.layers.relative_attention import RelativeAttention
 from keras_bert.layers.relative_block import RelativeBlock, WordEmbeddings
 from keras_bert.layers.rotary_attention import RotaryAttention
@@ -17,6 +18,7 @@ from keras_bert.layers.transformer_block import TransformerBlock
 
 __all__ = [
     "BertEmbeddings",
+    "BottleneckBlock",
     "ClassificationHead",
     "Dropout",
     "GatedFeedForward",
@@ -26,6 +28,7 @@ __all__ = [
     "MaskedLMHead",
     "ModernBertBlock",
     "ModernBertEmbeddings",
+    "NoNorm",
     "Pooler",
     "RelativeAttention",
     "RelativeBlock",

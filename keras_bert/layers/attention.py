@@ -22,7 +22,7 @@ class SelfAttention(keras.layers.Layer):
     """``softmax(q kᵀ / √d + mask) v`` for every head, then a linear layer.
 
     Args:
-        hidden_size: Width of input and output.
+        hidden_size: Width of the output, and of the heads together.
         num_heads: Number of heads.
         dropout_rate: Dropout on the attention probabilities.
         initializer_range: Standard deviation of new kernels.
@@ -61,13 +61,16 @@ class SelfAttention(keras.layers.Layer):
             "use_bias": use_bias,
             "dtype": self.dtype_policy,
         }
-        self.query_key_value = Linear(3 * hidden_size, name="query_key_value", **linear)
+        self._add_projections(linear)
         self.output_linear = Linear(hidden_size, name="output", **linear)
         self.dropout = Dropout(dropout_rate, dtype=self.dtype_policy)
 
-    def build(self, *_):
+    def _add_projections(self, linear):
+        self.query_key_value = Linear(3 * self.hidden_size, name="query_key_value", **linear)
+
+    def build(self, input_shape):
         """Creates the weights of both linear layers."""
-        self.query_key_value.build((None, None, self.hidden_size))
+        self.query_key_value.build(input_shape)
         self.output_linear.build((None, None, self.hidden_size))
 
     def call(
@@ -89,13 +92,17 @@ class SelfAttention(keras.layers.Layer):
 
     def _project(self, hidden, first_token_only):
         """(batch, seq, hidden) → query, key, value, each (batch, heads, tokens, head size)."""
+        return self._projected(self.query_key_value, hidden, 3, first_token_only)
+
+    def _projected(self, linear, hidden, parts, first_token_only):
+        """What one linear layer makes of its input: the query, and so many parts less one."""
         if not first_token_only:
-            return self._heads(self.query_key_value(hidden), 3)
-        linear, width = self.query_key_value, self.hidden_size
+            return self._heads(linear(hidden), parts)
+        width = self.hidden_size
         kernels = ops.split(linear.kernel, [width], axis=1)
         biases = ops.split(linear.bias, [width], axis=0) if self.use_bias else (None, None)
         (query,) = self._heads(linear.product(hidden[:, :1], kernels[0], biases[0]), 1)
-        return query, *self._heads(linear.product(hidden, kernels[1], biases[1]), 2)
+        return query, *self._heads(linear.product(hidden, kernels[1], biases[1]), parts - 1)
 
     def _heads(self, projected, parts):
         """(batch, tokens, parts·hidden) → parts × (batch, heads, tokens, head size)."""

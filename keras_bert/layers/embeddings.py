@@ -7,7 +7,7 @@ from keras_bert.config import EncoderConfig
 from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.initializers import normal
 from keras_bert.layers.linear import Linear
-from keras_bert.layers.normalization import LayerNorm
+from keras_bert.layers.normalization import make_norm
 
 __all__ = ["BertEmbeddings", "check_length"]
 
@@ -20,6 +20,11 @@ class BertEmbeddings(keras.layers.Layer):
     0, 1, 2, ..., or count what is not padding from ``pad_token_id + 1`` on; padding then has
     the position ``pad_token_id``.
 
+    If the config says so, the linear layer widens the words alone, before the sum. It then may read
+    each word's vector between those of its neighbours. Beyond the ends of a row there are zeros;
+    padding counts as a neighbour, which is why such an encoder's answer for a text depends on
+    whether the text was padded.
+
     Args:
         config: An ``EncoderConfig`` or its dict.
 
@@ -30,7 +35,7 @@ class BertEmbeddings(keras.layers.Layer):
 
     Source: section 3 and figure 2 of Devlin et al. 2018; ``embedding_postprocessor`` in
     google-research/bert ``modeling.py``. Counted positions: ``make_positions`` in fairseq's
-    ``utils.py``.
+    ``utils.py``. Words widened alone: section 3.1 of Sun et al. 2020 (arXiv:2004.02984).
 
     Example:
         >>> layer = BertEmbeddings(EncoderConfig(vocab_size=10, hidden_size=8,
@@ -41,16 +46,19 @@ class BertEmbeddings(keras.layers.Layer):
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
-        self.config = EncoderConfig.of(config)
-        self.layer_norm = LayerNorm(
-            epsilon=self.config.layer_norm_epsilon, name="layer_norm", dtype=self.dtype_policy
+        self.config = config = EncoderConfig.of(config)
+        self.layer_norm = make_norm(
+            config.normalization,
+            config.last_norm_epsilon,
+            name="layer_norm",
+            dtype=self.dtype_policy,
         )
-        self.dropout = Dropout(self.config.dropout_rate, dtype=self.dtype_policy)
+        self.dropout = Dropout(config.dropout_rate, dtype=self.dtype_policy)
         self.projection = None
-        if self.config.embedding_size is not None:
+        if config.embedding_size is not None or config.embedding_projection == "trigrams":
             self.projection = Linear(
-                self.config.hidden_size,
-                initializer_range=self.config.initializer_range,
+                config.hidden_size,
+                initializer_range=config.initializer_range,
                 name="projection",
                 dtype=self.dtype_policy,
             )
@@ -58,31 +66,42 @@ class BertEmbeddings(keras.layers.Layer):
     def build(self, *_):
         """Creates the tables, the LayerNorm weights and those of the linear layer."""
         config, width = self.config, self.config.embedding_width
-        for name, rows in (
-            ("word_embeddings", config.vocab_size),
-            ("position_embeddings", config.max_position_embeddings),
-            ("type_embeddings", config.type_vocab_size),
+        total = width if config.embedding_projection == "sum" else config.hidden_size
+        for name, *shape in (
+            ("word_embeddings", config.vocab_size, width),
+            ("position_embeddings", config.max_position_embeddings, total),
+            ("type_embeddings", config.type_vocab_size, total),
         ):
-            if rows:
+            if shape[0]:
                 start = normal(config.initializer_range)
-                setattr(
-                    self, name, self.add_weight(name=name, shape=(rows, width), initializer=start)
-                )
-        self.layer_norm.build((None, None, width))
+                setattr(self, name, self.add_weight(name=name, shape=shape, initializer=start))
+        self.layer_norm.build((None, None, total))
         if self.projection is not None:
-            self.projection.build((None, None, width))
+            words = 3 if config.embedding_projection == "trigrams" else 1
+            self.projection.build((None, None, words * width))
 
     def call(self, input_word_ids, input_type_ids, training=None):
         """Looks up and normalises: (batch, seq) int32, twice → (batch, seq, hidden)."""
         length = ops.shape(input_word_ids)[1]
         check_length(length, self.config)
-        words = ops.take(self.word_embeddings, input_word_ids, axis=0)
+        words = self._words(input_word_ids)
         total = words + self._positions(input_word_ids, length)
         if self.config.type_vocab_size:
             total = total + self._types(input_type_ids, words)
         hidden = self.layer_norm(total, training=training)
         hidden = self.dropout(hidden, training=training)
-        return hidden if self.projection is None else self.projection(hidden)
+        is_wide = self.projection is None or self.config.embedding_projection != "sum"
+        return hidden if is_wide else self.projection(hidden)
+
+    def _words(self, word_ids):
+        words = ops.take(self.word_embeddings, word_ids, axis=0)
+        if self.projection is None or self.config.embedding_projection == "sum":
+            return words
+        if self.config.embedding_projection == "trigrams":
+            following = ops.pad(words[:, 1:], ((0, 0), (0, 1), (0, 0)))
+            preceding = ops.pad(words[:, :-1], ((0, 0), (1, 0), (0, 0)))
+            words = ops.concatenate([following, words, preceding], axis=-1)
+        return self.projection(words)
 
     def _positions(self, word_ids, length):
         if not self.config.positions_skip_padding:

@@ -14,7 +14,8 @@ __all__ = ["MaskedLMHead"]
 class MaskedLMHead(keras.layers.Layer):
     """``LayerNorm(activation(W h + b)) Eᵀ + c``: a logit for every token of the vocabulary.
 
-    ``E`` is the encoder's table of word embeddings, or a matrix of the head's own.
+    ``E`` is the encoder's table of word embeddings, or a matrix of the head's own. MobileBERT's
+    vectors are wider than the table; for the rest of them ``E`` has columns of the head's own.
 
     Args:
         vocab_size: Number of logits.
@@ -26,11 +27,17 @@ class MaskedLMHead(keras.layers.Layer):
         dense_bias: Whether there is a ``b``.
         norm_bias: Whether LayerNorm has a bias.
         use_bias: Whether there is a ``c``.
+        extra_size: By how much ``h`` is wider than the word embeddings where the dense layer does
+            not make it as narrow.
 
     Shapes: features (..., hidden), word embeddings (vocab_size, embedding_size) → (..., vocab_size)
     float32.
 
-    Source: ``get_masked_lm_output`` in google-research/bert ``run_pretraining.py``.
+    Raises:
+        ValueError: If ``extra_size`` is negative.
+
+    Source: ``get_masked_lm_output`` in google-research/bert ``run_pretraining.py``; with extra
+    columns: ``get_logits`` in google-research's ``mobilebert/run_pretraining.py``.
 
     Example:
         >>> head = MaskedLMHead(vocab_size=10, embedding_size=8)
@@ -49,8 +56,14 @@ class MaskedLMHead(keras.layers.Layer):
         dense_bias=True,
         norm_bias=True,
         use_bias=True,
+        extra_size=0,
         **kwargs,
     ):
+        if extra_size < 0:
+            raise ValueError(
+                f"extra_size must be 0 or more; received {extra_size}. This head cannot be had "
+                "where the word embeddings are wider than the encoder."
+            )
         super().__init__(**kwargs)
         self.vocab_size = vocab_size
         self.embedding_size = embedding_size
@@ -61,36 +74,41 @@ class MaskedLMHead(keras.layers.Layer):
         self.dense_bias = dense_bias
         self.norm_bias = norm_bias
         self.use_bias = use_bias
+        self.extra_size = extra_size
         self.bias = None
+        self._width = embedding_size + extra_size
         policy = {"dtype": self.dtype_policy}
         self.dense = Linear(
-            embedding_size, activation, initializer_range, dense_bias, name="dense", **policy
+            self._width, activation, initializer_range, dense_bias, name="dense", **policy
         )
         self.layer_norm = LayerNorm(
             epsilon=layer_norm_epsilon, center=norm_bias, name="layer_norm", **policy
         )
 
     def build(self, features_shape, *_):
-        """Creates the weights of the dense layer and LayerNorm, the bias, and an own matrix."""
+        """Creates the weights of the dense layer and LayerNorm, the bias, and own matrices."""
         self.dense.build(features_shape)
-        self.layer_norm.build((*features_shape[:-1], self.embedding_size))
+        self.layer_norm.build((*features_shape[:-1], self._width))
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(self.vocab_size,), initializer="zeros")
-        if not self.tied:
-            self.kernel = self.add_weight(
-                name="kernel",
-                shape=(self.embedding_size, self.vocab_size),
-                initializer=normal(self.initializer_range),
-            )
+        for name, rows in (
+            ("kernel", 0 if self.tied else self.embedding_size),
+            ("extra", self.extra_size),
+        ):
+            if rows:
+                start, shape = normal(self.initializer_range), (rows, self.vocab_size)
+                setattr(self, name, self.add_weight(name=name, shape=shape, initializer=start))
 
     def call(self, features, word_embeddings=None, training=None):
         """Returns the logits."""
         hidden = self.layer_norm(self.dense(features, training=training), training=training)
-        flat = ops.reshape(hidden, (-1, self.embedding_size))
+        flat = ops.reshape(hidden, (-1, self._width))
         if self.tied:
             table = ops.transpose(ops.cast(word_embeddings, flat.dtype))
         else:
             table = self.kernel
+        if self.extra_size:
+            table = ops.concatenate([table, ops.cast(self.extra, table.dtype)], axis=0)
         # In float32 from here on, as all logits: see ClassificationHead.
         flat = ops.cast(ops.matmul(flat, table), "float32")
         if self.bias is not None:
@@ -114,4 +132,5 @@ class MaskedLMHead(keras.layers.Layer):
             "dense_bias": self.dense_bias,
             "norm_bias": self.norm_bias,
             "use_bias": self.use_bias,
+            "extra_size": self.extra_size,
         }

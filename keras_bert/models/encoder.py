@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_bert.config import EncoderConfig
+from keras_bert.layers.bottleneck_block import BottleneckBlock
 from keras_bert.layers.embeddings import BertEmbeddings
 from keras_bert.layers.heads import Pooler
 from keras_bert.layers.transformer_block import TransformerBlock
@@ -50,9 +51,9 @@ class Encoder(keras.Model):
         Args:
             folder: A Hugging Face folder (``config.json`` and ``model.safetensors``,
                 ``pytorch_model.bin`` or ``tf_model.h5``, sharded or not) of a BERT, RoBERTa, XLM-R,
-                CamemBERT, ELECTRA, ALBERT, DistilBERT, ModernBERT or XLNet; a folder of Google's
-                TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT, ELECTRA or XLNet; a
-                folder or file written by keras_bert; or ``hf://ORG/NAME``.
+                CamemBERT, ELECTRA, ALBERT, DistilBERT, MobileBERT, ModernBERT or XLNet; a folder
+                of Google's TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT, ELECTRA,
+                MobileBERT or XLNet; a folder or file written by keras_bert; or ``hf://ORG/NAME``.
             **kwargs: ``verify=True`` compares with the numbers beside a checkpoint that keras_bert
                 wrote; the rest is passed to the constructor, such as ``dtype="mixed_bfloat16"``.
 
@@ -108,7 +109,7 @@ class Encoder(keras.Model):
             attention_scores.append(scores)
         outputs = {
             "sequence_output": hidden,
-            "pooled_output": None if self.pooler is None else self.pooler(hidden),
+            "pooled_output": self.pool(hidden),
             "encoder_outputs": encoder_outputs,
         }
         if return_attention_scores:
@@ -126,6 +127,10 @@ class Encoder(keras.Model):
     def running_blocks(self):
         """The blocks in the order in which they run; one may run several times."""
         return self.blocks
+
+    def pool(self, hidden):
+        """``pooled_output`` of (batch, seq, hidden): (batch, hidden), or None without a pooler."""
+        return None if self.pooler is None else self.pooler(hidden)
 
     def _read_inputs(self, inputs):
         if not isinstance(inputs, dict):
@@ -163,7 +168,10 @@ class Encoder(keras.Model):
 
 @keras.saving.register_keras_serializable("keras_bert")
 class BertEncoder(Encoder):
-    """The BERT encoder: embeddings, Transformer blocks, pooler.
+    """The BERT encoder: embeddings, blocks, pooler.
+
+    The blocks are Transformer blocks, or MobileBERT's where the config has something that those
+    alone compute.
 
     Args:
         config: An ``EncoderConfig``.
@@ -204,11 +212,11 @@ class BertEncoder(Encoder):
     def make_parts(self, config, policy):
         """Sets the layers."""
         self.embeddings = BertEmbeddings(config, name="embeddings", **policy)
+        block = TransformerBlock if _is_plain(config) else BottleneckBlock
         self.blocks = [
-            TransformerBlock(config, name=f"block_{i}", **policy)
-            for i in range(max(config.block_order) + 1)
+            block(config, name=f"block_{i}", **policy) for i in range(max(config.block_order) + 1)
         ]
-        if config.use_pooler:
+        if config.use_pooler and config.pooler_dense:
             self.pooler = Pooler(
                 config.hidden_size,
                 initializer_range=config.initializer_range,
@@ -223,3 +231,19 @@ class BertEncoder(Encoder):
     def running_blocks(self):
         """In the order that shared layers ask for."""
         return [self.blocks[number] for number in self.config.block_order]
+
+    def pool(self, hidden):
+        """MobileBERT's pooler may be ``[CLS]`` as it is."""
+        if self.config.use_pooler and not self.config.pooler_dense:
+            return hidden[:, 0]
+        return super().pool(hidden)
+
+
+def _is_plain(config):
+    """Whether a ``TransformerBlock`` computes what the config asks for."""
+    return (
+        config.bottleneck_size is None
+        and config.normalization == "layer_norm"
+        and config.output_norm_epsilon is None
+        and config.num_feedforward_networks == 1
+    )

@@ -45,6 +45,7 @@ def _masked_lm(config, outputs, **kwargs):
         config.layer_norm_epsilon,
         config.initializer_range,
         config.tie_word_embeddings,
+        extra_size=config.masked_lm_extra_size,
         **kwargs,
     )
 

@@ -10,7 +10,7 @@ from keras_bert.checkpoints.huggingface.families import FAMILIES, REQUIRED
 from keras_bert.checkpoints.huggingface.family import Family
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.writing import different_fields
-from keras_bert.config import EncoderConfig, ModernBertConfig
+from keras_bert.config import EncoderConfig, ModernBertConfig, XLNetConfig
 
 __all__ = ["family_of", "read_config", "write_config"]
 
@@ -26,7 +26,7 @@ TOO_LARGE = 2**63
 
 def read_config(
     source: str, fields: Mapping[str, Any], family: Family, has_pooler: bool
-) -> EncoderConfig | ModernBertConfig:
+) -> EncoderConfig | ModernBertConfig | XLNetConfig:
     """Their config → ours.
 
     Args:
@@ -49,7 +49,8 @@ def read_config(
         if fields.get(theirs) is not None
     }
     _check_types(source, said, family)
-    missing = [family.fields[name] for name in REQUIRED if name not in said]
+    required = [name for name in REQUIRED if name not in family.defaults]
+    missing = [family.fields[name] for name in required if name not in said]
     if missing:
         raise CheckpointError(f"{source} does not say {', '.join(missing)}.")
     ours = {**family.defaults, **said, **family.always}
@@ -79,7 +80,9 @@ def _check_types(source, said, family):
             raise CheckpointError(f"{source} says {theirs}={value!r}; expected {expected}.")
 
 
-def write_config(config: EncoderConfig | ModernBertConfig, family: Family) -> dict[str, Any]:
+def write_config(
+    config: EncoderConfig | ModernBertConfig | XLNetConfig, family: Family
+) -> dict[str, Any]:
     """Our config → the fields that ``family`` has for it."""
     values = {
         **config.to_dict(),
@@ -96,7 +99,7 @@ def _their_name(activation):
     return ACTIVATION_NAMES.get(activation, activation)
 
 
-def family_of(config: EncoderConfig | ModernBertConfig) -> tuple[str, Family]:
+def family_of(config: EncoderConfig | ModernBertConfig | XLNetConfig) -> tuple[str, Family]:
     """The family that computes what a config asks for, and its ``model_type``.
 
     It is the one whose config, written and read again, says the same.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from keras_bert.checkpoints import mobile_bert
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
 from keras_bert.checkpoints.huggingface.family import Family
 from keras_bert.checkpoints.huggingface.modernbert import MODERNBERT
@@ -24,6 +25,8 @@ REQUIRED = ("vocab_size", "hidden_size", "num_layers", "num_attention_heads", "i
 #: Tensors that belong to no part of an encoder or classifier, and why they are left out.
 IGNORED = {
     r"embeddings\.position_ids": "the numbers 0, 1, 2, ..., not a weight",
+    r"embeddings\.embedding_transformation\..*": "widens words that are wide enough",
+    r"encoder\.layer\.\d+\.bottleneck\.attention\..*": "a bottleneck that this config goes round",
     r"embeddings\.token_type_embeddings\.weight": "segment types, which this family does not use",
     r"head\..*": "prediction head of another task",
     r"decoder\..*": "masked-language-model head",
@@ -318,6 +321,78 @@ DISTILBERT = Family(
     },
 )
 
+
+def _mobile_bert(said):
+    defaults = {
+        "hidden_size": 512,
+        "trigram_input": True,
+        "use_bottleneck": True,
+        "intra_bottleneck_size": 128,
+        "use_bottleneck_attention": False,
+        "key_query_shared_bottleneck": True,
+    }
+    # Two kinds of LayerNorm are made without an epsilon there, and have PyTorch's.
+    fixed = said.get("normalization_type") == "layer_norm"
+    return {
+        **mobile_bert.structure(said, defaults),
+        "output_norm_epsilon": 1e-5 if fixed else None,
+    }
+
+
+def _mobile_bert_idle(config, heads):
+    tensors, width = {}, config.embedding_width
+    if config.embedding_size is None and config.embedding_projection == "words":
+        name = "embeddings.embedding_transformation"
+        tensors = {f"{name}.weight": (width, width), f"{name}.bias": (width,)}
+    if "masked_lm" in heads and not config.masked_lm_extra_size:
+        tensors["cls.predictions.dense.weight"] = (0, config.vocab_size)
+    return tensors
+
+
+def _dotted(name):
+    return name.replace("/", ".").replace("ffn_layer_", "ffn.")
+
+
+MOBILE_BERT = dataclasses.replace(
+    BERT,
+    prefix="mobilebert.",
+    fields={
+        **_FIELDS,
+        **mobile_bert.FIELDS,
+    },
+    defaults={
+        "vocab_size": 30522,
+        "hidden_size": 512,
+        "num_layers": 24,
+        "num_attention_heads": 4,
+        "intermediate_size": 512,
+        "hidden_activation": "relu",
+        "dropout_rate": 0.0,
+        "embedding_size": 128,
+        "num_feedforward_networks": 4,
+        "normalization": "no_norm",
+    },
+    from_theirs=_mobile_bert,
+    to_theirs=mobile_bert.structure_fields,
+    shapes=mobile_bert.SHAPES,
+    idle=_mobile_bert_idle,
+    refused={},
+    embeddings={
+        **_EMBEDDINGS,
+        "embeddings.projection.kernel": "embeddings.embedding_transformation.weight",
+        "embeddings.projection.bias": "embeddings.embedding_transformation.bias",
+    },
+    block={
+        ours: tuple(map(_dotted, theirs)) if isinstance(theirs, tuple) else _dotted(theirs)
+        for ours, theirs in mobile_bert.block_table("weight", "weight", "bias").items()
+    },
+    heads={
+        **BERT.heads,
+        "masked_lm": {**BERT.heads["masked_lm"], "extra": "cls.predictions.dense.weight"},
+    },
+    head_options={"extra": "masked_lm_extra_size"},
+)
+
 #: ``model_type`` of ``config.json`` → its family.
 FAMILIES = {
     "bert": BERT,
@@ -328,6 +403,7 @@ FAMILIES = {
     "albert": ALBERT,
     "distilbert": DISTILBERT,
     "modernbert": MODERNBERT,
+    "mobilebert": MOBILE_BERT,
     "xlnet": XLNET,
 }
 
@@ -341,6 +417,7 @@ CLASSES = {
     "albert": "Albert",
     "distilbert": "DistilBert",
     "modernbert": "ModernBert",
+    "mobilebert": "MobileBert",
     "xlnet": "XLNet",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from keras_bert.checkpoints.loading import SHAPES, Table
@@ -27,10 +27,13 @@ class Family:
         config_class: Class of the encoder's config.
         from_theirs: What no table can say: their fields → some of ours.
         to_theirs: And back: our config → some of their fields.
+        idle: Tensors that a model of an encoder and these kinds of heads has and makes no use of,
+            each with its shape.
         class_endings: How a class ends for others → for this family, where that is not the same.
         projects: Whether a linear layer follows the embeddings also where it need not.
         embeddings: Path in a ``BertEncoder`` ← theirs.
-        block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``.
+        block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``; with the number
+            ``{network}`` of a feed-forward network but the last.
         block_prefix: Of the tensors of a block, with its number ``{block}`` or the numbers of its
             ``{group}`` and ``{place}`` there.
         pooler: Path in a ``BertEncoder`` ← theirs.
@@ -57,5 +60,6 @@ class Family:
     config_class: type = EncoderConfig
     from_theirs: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda fields: {}
     to_theirs: Callable[[Any], dict[str, Any]] = lambda config: {}
+    idle: Callable[[Any, Collection[str]], dict[str, tuple]] = lambda config, heads: {}
     class_endings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     projects: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from typing import Any
@@ -78,7 +79,9 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
         config = read_config(path, fields, family, has_pooler)
         tables = {**family.embeddings, **family.block}
         check_sizes(self.folder, config, self._tensors, tables, family.block_prefix, family.shapes)
-        return config
+        # A pooler without weights is always there.
+        takes_first_token = not getattr(config, "pooler_dense", True)
+        return dataclasses.replace(config, use_pooler=True) if takes_first_token else config
 
     @functools.cached_property
     def heads(self) -> dict[str, int]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from typing import Any
+
+import numpy as np
 
 from keras_bert.checkpoints.huggingface.config import family_of, write_config
 from keras_bert.checkpoints.huggingface.families import ARCHITECTURES, CLASSES
 from keras_bert.checkpoints.huggingface.family import Family
 from keras_bert.checkpoints.loading import Table, encoder_table, head_table
 from keras_bert.checkpoints.safetensors import write_tensors
-from keras_bert.checkpoints.writing import Parts, check_heads, entries
+from keras_bert.checkpoints.writing import Entry, Parts, check_heads, entries
 
 __all__ = ["write_huggingface"]
 
@@ -71,6 +74,9 @@ def _entries(parts: Parts, family: Family) -> list:
     pairs = [(encoder, table)]
     pairs += [(head, _head_table(family.heads[kind], head)) for kind, head in parts.heads.items()]
     found = entries(pairs, lambda variable, _: variable.name == "kernel")
+    # So that transformers does not tell of tensors that are missing.
+    for name, shape in family.idle(encoder.config, parts.heads).items():
+        found.append(Entry(name, shape, functools.partial(np.zeros, shape, np.float32)))
     if not parts.heads:
         return found
     # In a model with a head, what belongs to the encoder is one level down.

@@ -319,3 +319,20 @@ def test_xlnet_is_written(xlnet, batch, tmp_path):
     texts = (batch["first"], batch["second"]) if batch["second"] else batch["first"]
     rows = Preprocessor(again, seq_length=64)(texts)
     assert rows["input_word_ids"].numpy().tolist() == batch["input_word_ids"]
+
+
+@pytest.mark.parametrize(
+    ("single", "class_last"),
+    [("A <sep> <cls>", True), ("<cls> A <sep>", False), ("A <sep>", False)],
+)
+def test_the_layout_says_whether_the_class_token_is_last(xlnet, single, class_last):
+    content = fast(Tokenizer.from_pretrained(xlnet), xlnet)
+    items = [
+        {"Sequence" if name == "A" else "SpecialToken": {"id": name, "type_id": 0}}
+        for name in single.split()
+    ]
+    template = {"type": "TemplateProcessing", "single": items, "pair": []}
+    after = {"type": "ByteLevel", "trim_offsets": False}
+    content["post_processor"] = {"type": "Sequence", "processors": [template, after]}
+    write_json(xlnet / "tokenizer.json", content)
+    assert Tokenizer.from_pretrained(xlnet).class_last == class_last
