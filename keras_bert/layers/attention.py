@@ -68,9 +68,9 @@ class SelfAttention(keras.layers.Layer):
     def _add_projections(self, linear):
         self.query_key_value = Linear(3 * self.hidden_size, name="query_key_value", **linear)
 
-    def build(self, input_shape):
+    def build(self, input_shape=None):
         """Creates the weights of both linear layers."""
-        self.query_key_value.build(input_shape)
+        self.query_key_value.build(input_shape or (None, None, self.hidden_size))
         self.output_linear.build((None, None, self.hidden_size))
 
     def call(

@@ -43,8 +43,8 @@ def choose_labels(source: str, found: list[str] | None, asked) -> tuple[list[str
     """
     if asked is None and found is None:
         raise ValueError(
-            f"{source} has no head with labels for this task: give labels=[...], the names of "
-            "your labels."
+            f"{source} has no classification head for this task, so that it has no labels either: "
+            "give labels=[...], the names of your labels."
         )
     labels = checked_labels(found if asked is None else asked)
     generic = found is not None and all(name == f"LABEL_{i}" for i, name in enumerate(found))

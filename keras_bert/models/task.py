@@ -48,7 +48,8 @@ class TaskModel(HeadModel):
     def __init__(self, encoder, preprocessor=None, takes_pairs=False, **kwargs):
         super().__init__(encoder, preprocessor, **kwargs)
         self.takes_pairs = takes_pairs
-        self._answer_function = self._text_answer_function = None
+        self._answer_function = None
+        self._text_answer_functions = {}
 
     # What a task defines.
 
@@ -242,8 +243,8 @@ class TaskModel(HeadModel):
     def _answer_texts(self, texts):
         """Answers of one batch of texts, from strings to answers in one call of one graph."""
         pairs = isinstance(texts[0], tuple | list)
-        sides = map(list, zip(*texts, strict=True)) if pairs else [texts]
-        answers = self._graph_text_answers()(*map(string_tensor, sides))
+        sides = list(map(list, zip(*texts, strict=True))) if pairs else [texts]
+        answers = self._graph_text_answers(len(sides))(*map(string_tensor, sides))
         warn_of_cuts(answers.pop("truncated").numpy(), self.text_preprocessor().seq_length)
         return answers
 
@@ -263,18 +264,22 @@ class TaskModel(HeadModel):
             )
         return self._answer_function
 
-    def _graph_text_answers(self):
-        """The function strings → answers, and ``truncated``."""
-        if self._text_answer_function is None:
+    def _graph_text_answers(self, sides):
+        """The function strings → answers, and ``truncated``, of so many strings per example."""
+        # One each: a tf.function that takes any number of them fails on the second number.
+        if sides not in self._text_answer_functions:
 
-            def answer(*sides):
-                texts = sides[0] if len(sides) == 1 else sides
-                ids = self.text_preprocessor()(texts, return_truncated=True)
+            def answer(*texts):
+                ids = self.text_preprocessor()(
+                    texts[0] if sides == 1 else texts, return_truncated=True
+                )
                 truncated = ids.pop("truncated")
                 return {**self.answers(self(ids, training=False)), "truncated": truncated}
 
-            self._text_answer_function = tf.function(answer, autograph=False, reduce_retracing=True)
-        return self._text_answer_function
+            self._text_answer_functions[sides] = tf.function(
+                answer, autograph=False, reduce_retracing=True
+            )
+        return self._text_answer_functions[sides]
 
     def _warn_of_fresh_head(self, verb):
         if self.head_is_fresh:
@@ -305,10 +310,12 @@ class TaskModel(HeadModel):
         return tokens.dataset(batches, targets)
 
     def _note_pairs(self, pairs):
-        if pairs and self.encoder.config.type_vocab_size < 2:
+        # RoBERTa and DistilBERT tell texts apart by the separators between them alone.
+        by_types = self.preprocessor is not None and self.preprocessor.tokenizer.segment_types
+        if pairs and by_types and self.encoder.config.type_vocab_size == 1:
             raise ValueError(
-                "These are pairs of texts, and this encoder has type_vocab_size=1: it cannot tell "
-                "a second text from the first."
+                "These are pairs of texts, whose tokens get segment types 0 and 1, and this "
+                "encoder has type_vocab_size=1."
             )
         self.takes_pairs = pairs
 

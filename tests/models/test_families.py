@@ -87,3 +87,11 @@ def test_export_answers_alike(model, tmp_path):
     answer = tf.saved_model.load(path).signatures["serving_default"]
     found = answer(tf.constant(TEXTS))["probabilities"]
     np.testing.assert_allclose(found, probabilities(model, TEXTS), atol=1e-5)
+
+
+def test_pairs(model):
+    """Also where there are no segment types, and separators alone tell the texts apart."""
+    pairs = [(("a b", "c"), "LABEL_0"), (("x", "y z"), "LABEL_1")]
+    model.fit(pairs, batch_size=2, epochs=1, verbose=0)
+    found = probabilities(model, [("a b", "c"), ("a", "b c"), ("c", "a b")])
+    assert np.ptp(found, axis=0).max() > 1e-4

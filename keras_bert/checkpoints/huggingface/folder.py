@@ -76,12 +76,24 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
         counts, fields = family.always.get("positions_skip_padding"), self._fields
         if counts and isinstance(self._files, TensorFlowWeights):
             fields = {**fields, family.fields["pad_token_id"]: COUNTED_PADDING}
+        if self._has_own_decoder:
+            fields = {**fields, "tie_word_embeddings": False}
         config = read_config(path, fields, family, has_pooler)
         tables = {**family.embeddings, **family.block}
         check_sizes(self.folder, config, self._tensors, tables, family.block_prefix, family.shapes)
         # A pooler without weights is always there.
-        takes_first_token = not getattr(config, "pooler_dense", True)
-        return dataclasses.replace(config, use_pooler=True) if takes_first_token else config
+        if getattr(config, "pooler_dense", True):
+            return config
+        return dataclasses.replace(config, use_pooler=True)
+
+    @property
+    def _has_own_decoder(self) -> bool:
+        """Whether a TensorFlow class saved a matrix beside the word embeddings.
+
+        None that ties the two does; MobileBERT's does not, whatever the config says.
+        """
+        kernel = self._family.heads.get("masked_lm", {}).get("kernel")
+        return isinstance(self._files, TensorFlowWeights) and kernel in self._tensors
 
     @functools.cached_property
     def heads(self) -> dict[str, int]:

@@ -335,4 +335,5 @@ def test_the_layout_says_whether_the_class_token_is_last(xlnet, single, class_la
     after = {"type": "ByteLevel", "trim_offsets": False}
     content["post_processor"] = {"type": "Sequence", "processors": [template, after]}
     write_json(xlnet / "tokenizer.json", content)
+    write_json(xlnet / "tokenizer_config.json", {"cls_token": "<cls>", "sep_token": "<sep>"})
     assert Tokenizer.from_pretrained(xlnet).class_last == class_last
