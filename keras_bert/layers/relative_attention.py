@@ -185,9 +185,12 @@ class RelativeAttention(keras.layers.Layer):
         return ops.where(ops.expand_dims(blocked, 1), BLOCKED, scores)
 
     def _products(self, query, bias, key):
-        """``(query + bias) keyᵀ``; key (..., heads, keys, size) or (keys, heads, size)."""
+        """``(query + bias) keyᵀ``; key (1 or batch, heads, keys, size) or (keys, heads, size)."""
         if len(key.shape) == 3:
             key = ops.expand_dims(ops.transpose(key, (1, 0, 2)), 0)
+        # Not left to matmul: with one head, TensorFlow 2.20's oneDNN kernel writes outside of its
+        # memory where it has to repeat a matrix for the whole batch.
+        key = ops.broadcast_to(key, (ops.shape(query)[0], *ops.shape(key)[1:]))
         return ops.matmul(query + ops.expand_dims(bias, 1), ops.swapaxes(key, -1, -2))
 
     def get_config(self):
