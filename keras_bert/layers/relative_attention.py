@@ -188,7 +188,15 @@ class RelativeAttention(keras.layers.Layer):
         """``(query + bias) keyᵀ``; key (..., heads, keys, size) or (keys, heads, size)."""
         if len(key.shape) == 3:
             key = ops.expand_dims(ops.transpose(key, (1, 0, 2)), 0)
-        return ops.matmul(query + ops.expand_dims(bias, 1), ops.swapaxes(key, -1, -2))
+        query, key = query + ops.expand_dims(bias, 1), ops.swapaxes(key, -1, -2)
+        if tuple(key.shape[:2]) != (1, 1):
+            return ops.matmul(query, key)
+        # One matrix for the whole batch is multiplied as one: where oneDNN runs on several threads,
+        # TensorFlow 2.20 computes nonsense of (batch, 1, n, m) @ (1, 1, m, k), or crashes.
+        size = key.shape[2]
+        flat = ops.matmul(ops.reshape(query, (-1, size)), ops.reshape(key, (size, -1)))
+        shape = (*ops.shape(query)[:-1], ops.shape(key)[-1])
+        return ops.reshape(flat, shape)
 
     def get_config(self):
         """Returns the constructor's arguments."""
