@@ -185,13 +185,18 @@ class RelativeAttention(keras.layers.Layer):
         return ops.where(ops.expand_dims(blocked, 1), BLOCKED, scores)
 
     def _products(self, query, bias, key):
-        """``(query + bias) keyᵀ``; key (1 or batch, heads, keys, size) or (keys, heads, size)."""
+        """``(query + bias) keyᵀ``; key (..., heads, keys, size) or (keys, heads, size)."""
         if len(key.shape) == 3:
             key = ops.expand_dims(ops.transpose(key, (1, 0, 2)), 0)
-        # Not left to matmul: with one head, TensorFlow 2.20's oneDNN kernel writes outside of its
-        # memory where it has to repeat a matrix for the whole batch.
-        key = ops.broadcast_to(key, (ops.shape(query)[0], *ops.shape(key)[1:]))
-        return ops.matmul(query + ops.expand_dims(bias, 1), ops.swapaxes(key, -1, -2))
+        query, key = query + ops.expand_dims(bias, 1), ops.swapaxes(key, -1, -2)
+        if tuple(key.shape[:2]) != (1, 1):
+            return ops.matmul(query, key)
+        # One matrix for the whole batch is multiplied as one: where oneDNN runs on several threads,
+        # TensorFlow 2.20 computes nonsense of (batch, 1, n, m) @ (1, 1, m, k), or crashes.
+        size = key.shape[2]
+        flat = ops.matmul(ops.reshape(query, (-1, size)), ops.reshape(key, (size, -1)))
+        shape = (*ops.shape(query)[:-1], ops.shape(key)[-1])
+        return ops.reshape(flat, shape)
 
     def get_config(self):
         """Returns the constructor's arguments."""

@@ -272,3 +272,15 @@ def test_exported_classifier_answers_alike(classifier, tmp_path):
     texts = ["who was it", "the moon"]
     answer = tf.saved_model.load(path).signatures["serving_default"](tf.constant(texts))
     np.testing.assert_allclose(answer["probabilities"], probabilities(classifier, texts), atol=1e-5)
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_rows_do_not_depend_on_their_batch(heads):
+    sizes = {"hidden_size": 8, "intermediate_size": 16, "num_layers": 2}
+    encoder = kb.XLNetEncoder(kb.XLNetConfig(vocab_size=40, num_attention_heads=heads, **sizes))
+    ids, types = np.random.default_rng(0).integers(0, (40, 2), (4, 9, 2)).astype("int32").T
+    inputs = {"input_word_ids": ids.T, "input_type_ids": types.T}
+    together = np.array(encoder(inputs)["sequence_output"])
+    for row in range(4):
+        alone = encoder({name: value[row : row + 1] for name, value in inputs.items()})
+        np.testing.assert_allclose(alone["sequence_output"][0], together[row], atol=2e-5)
