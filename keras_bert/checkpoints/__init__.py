@@ -50,13 +50,17 @@ def open_checkpoint(source: str):
     if os.path.isfile(os.path.join(path, "config.json")):
         return HuggingFaceCheckpoint(path)
     # Here, for it needs TensorFlow, which encoders on another backend do without.
+    from keras_bert.checkpoints.garden import GardenCheckpoint
     from keras_bert.checkpoints.google import GoogleCheckpoint
+    from keras_bert.checkpoints.tf_hub import TfHubCheckpoint
 
-    if GoogleCheckpoint.is_there(path):
-        return GoogleCheckpoint(path)
+    for checkpoint in (TfHubCheckpoint, GardenCheckpoint, GoogleCheckpoint):
+        if checkpoint.is_there(path):
+            return checkpoint(path)
     raise FileNotFoundError(
         f"{path} is no checkpoint folder: it holds neither config.json (Hugging Face, KerasHub), "
-        "nor model.keras (keras_bert), nor a TensorFlow checkpoint (Google's BERT)."
+        "nor model.keras (keras_bert), nor saved_model.pb (TF Hub), nor a TensorFlow checkpoint "
+        "(Google's BERT, TF Model Garden)."
     )
 
 

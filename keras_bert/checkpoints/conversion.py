@@ -27,6 +27,18 @@ def _google(parts: Parts, folder: str) -> EncoderConfig | None:
     return write_google(parts, folder)
 
 
+def _garden(parts: Parts, folder: str) -> EncoderConfig | None:
+    from keras_bert.checkpoints.garden.writing import write_garden
+
+    return write_garden(parts, folder)
+
+
+def _tf_hub(parts: Parts, folder: str) -> None:
+    from keras_bert.checkpoints.tf_hub_writing import write_tf_hub
+
+    write_tf_hub(parts, folder)
+
+
 def _kerashub(parts: Parts, folder: str) -> EncoderConfig | None:
     from keras_bert.checkpoints.kerashub.writing import write_kerashub
 
@@ -38,6 +50,8 @@ def _kerashub(parts: Parts, folder: str) -> EncoderConfig | None:
 FORMATS = {
     "huggingface": _huggingface,
     "google": _google,
+    "garden": _garden,
+    "tf_hub": _tf_hub,
     "kerashub": _kerashub,
 }
 

@@ -126,7 +126,7 @@ class FolderCheckpoint:
         """
         numbers = read_numbers(self.folder) if verify else None
         family, has_pooler = self._family, self.config.use_pooler
-        pooler = family.pooler if encoder.pooler is not None and has_pooler else {}
+        pooler = self.pooler_table(heads) if encoder.pooler is not None and has_pooler else {}
         table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
         parts = [(encoder, table)]
         parts += [(layer, self._head_table(kind, layer)) for kind, layer in heads.items()]
@@ -136,6 +136,10 @@ class FolderCheckpoint:
         if numbers is not None:
             report.parity = compare(self.folder, numbers, Parts(encoder, heads))
         return report
+
+    def pooler_table(self, heads: Mapping[str, Any]) -> Table:
+        """The names of the pooler's tensors, where these heads are loaded with it."""
+        return self._family.pooler
 
     def _head_table(self, kind: str, layer: Any) -> Table:
         return head_table(self._family.heads[kind], layer)

@@ -19,13 +19,13 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from keras_bert.checkpoints import mobile_bert
 from keras_bert.checkpoints.folder import CONFIG_FIELDS, FolderCheckpoint, read_json
 from keras_bert.checkpoints.loading import Table, encoder_table, head_table
 from keras_bert.checkpoints.report import CheckpointError
+from keras_bert.checkpoints.tf_variables import Variables, find_prefix, is_object_based, prefixes
 from keras_bert.checkpoints.writing import Parts, check_heads, different_fields, entries
 from keras_bert.config import ACTIVATIONS, EncoderConfig
 from keras_bert.models.heads import HEADS
@@ -255,12 +255,12 @@ class GoogleCheckpoint(FolderCheckpoint):
 
     def __init__(self, folder: str):
         super().__init__(folder)
-        self._tensors = _Variables(_find_prefix(folder), WORD_FACTOR)
+        self._tensors = _Variables(find_prefix(folder), WORD_FACTOR)
 
     @staticmethod
     def is_there(folder: str) -> bool:
-        """Whether a folder holds a TensorFlow checkpoint."""
-        return bool(_prefixes(folder))
+        """Whether a folder holds a TensorFlow checkpoint that is not TensorFlow 2's."""
+        return bool(prefixes(folder)) and not is_object_based(folder)
 
     @functools.cached_property
     def _family(self) -> Family:
@@ -409,25 +409,15 @@ def _is_transposed(_, name):
     return name.endswith("output_weights")
 
 
-#: What TensorFlow's reader raises, depending on the status that it meets.
-_UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError)
-
-
-class _Variables:
-    """The variables of a checkpoint, read one at a time.
+class _Variables(Variables):
+    """The variables, with the word table of albert_zh put together.
 
     Where there is one called `factor`, the one called so without its last two characters is handed
     out multiplied by it.
     """
 
     def __init__(self, prefix, factor):
-        self.prefix = prefix
-        try:
-            self._reader = tf.train.load_checkpoint(prefix)
-        except _UNREADABLE as error:
-            raise CheckpointError(f"{prefix} cannot be read: {_first_line(error)}") from None
-        self._shapes = self._reader.get_variable_to_shape_map()
-        self._dtypes = self._reader.get_variable_to_dtype_map()
+        super().__init__(prefix)
         self._factors = {}
         product = factor.removesuffix("_2")
         if factor in self and product in self:
@@ -435,56 +425,9 @@ class _Variables:
             self._factors[product] = factor
             self._shapes = {**self._shapes, product: [*rows, *width]}
 
-    def __iter__(self):
-        return iter(self._shapes)
-
-    def __contains__(self, name):
-        return name in self._shapes
-
-    def shape(self, name):
-        return tuple(self._shapes[name])
-
-    def is_floating(self, name):
-        return self._dtypes[name].is_floating
-
     def read(self, name):
-        value = self._read(name)
-        return value @ self._read(self._factors[name]) if name in self._factors else value
-
-    def _read(self, name):
-        try:
-            value = self._reader.get_tensor(name)
-        except _UNREADABLE as error:
-            raise CheckpointError(
-                f"{self.prefix}: {name} cannot be read: {_first_line(error)}"
-            ) from None
-        return value.astype(np.float32, copy=False) if self.is_floating(name) else value
-
-
-def _prefixes(folder):
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    return [name.removesuffix(".index") for name in names if name.endswith(".index")]
-
-
-def _find_prefix(folder):
-    """The path of the folder's checkpoint without the endings of its files."""
-    names = _prefixes(folder)
-    latest = tf.train.latest_checkpoint(folder) if len(names) > 1 else None
-    if len(names) == 1:
-        return os.path.join(folder, names[0])
-    # The file named "checkpoint" is data: it may say anything.
-    if latest is not None and os.path.basename(latest) in names:
-        return os.path.join(folder, os.path.basename(latest))
-    if "bert_model.ckpt" in names:
-        return os.path.join(folder, "bert_model.ckpt")
-    raise CheckpointError(
-        f"{folder} holds {len(names)} checkpoints: {', '.join(names)}. Leave one, or a file "
-        "'checkpoint' that tells which."
-    )
-
-
-def _first_line(error):
-    return (str(error).strip().splitlines() or [repr(error)])[0]
+        value = super().read(name)
+        return value @ super().read(self._factors[name]) if name in self._factors else value
 
 
 def write_google(parts: Parts, folder: str) -> EncoderConfig | None:

@@ -53,9 +53,10 @@ class Encoder(keras.Model):
                 ``pytorch_model.bin`` or ``tf_model.h5``, sharded or not) of a BERT, RoBERTa, XLM-R,
                 CamemBERT, ELECTRA, ALBERT, DistilBERT, MobileBERT or ModernBERT; a folder of
                 Google's TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT, ELECTRA or
-                MobileBERT; a preset folder of KerasHub (``model.weights.h5``) of a BERT, RoBERTa,
-                XLM-R, DistilBERT, ALBERT or ELECTRA; a folder or file written by keras_bert; or
-                ``hf://ORG/NAME``.
+                MobileBERT; a TensorFlow 2 checkpoint of TF Model Garden's BERT, or a SavedModel of
+                it as TF Hub and Kaggle have them; a preset folder of KerasHub
+                (``model.weights.h5``) of a BERT, RoBERTa, XLM-R, DistilBERT, ALBERT or ELECTRA; a
+                folder or file written by keras_bert; or ``hf://ORG/NAME``.
             **kwargs: ``verify=True`` compares with the numbers beside a checkpoint that keras_bert
                 wrote; the rest is passed to the constructor, such as ``dtype="mixed_bfloat16"``.
 
