@@ -36,6 +36,8 @@ _EXPORTS = {
     "SentencePieceTokenizer": "keras_bert.text",
     "Tokenizer": "keras_bert.text",
     "WordPieceTokenizer": "keras_bert.text",
+    "XLNetConfig": "keras_bert.config",
+    "XLNetEncoder": "keras_bert.models.xlnet_encoder",
     "read_examples": "keras_bert.data.sources",
 }
 _MODULES = ("checkpoints", "data", "export", "layers", "metrics", "models", "text", "training")

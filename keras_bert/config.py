@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Self
 
-__all__ = ["EncoderConfig", "ModernBertConfig"]
+__all__ = ["EncoderConfig", "ModernBertConfig", "XLNetConfig"]
 
 #: Names that users may give for ``hidden_activation``, and what is computed. The names are the
 #: ones found in published ``config.json`` files; "gelu" is the exact (erf) form there, while the
@@ -36,7 +36,7 @@ CHOICES = {
 
 
 class _Config:
-    """What both configs have in common: checks of their fields, and ways in and out."""
+    """What all configs have in common: checks of their fields, and ways in and out."""
 
     def _check_counts(self, *names, least=1):
         kind = "a positive whole number" if least else "a whole number, 0 or more"
@@ -77,6 +77,9 @@ class _Config:
         for name in names:
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be true or false; received {getattr(self, name)!r}.")
+
+    def _given(self, *names):
+        return [name for name in names if getattr(self, name) is not None]
 
     def _check_padding(self):
         self._check_counts("pad_token_id", least=0)
@@ -122,7 +125,7 @@ class _Config:
         return cls(**fields)
 
     @classmethod
-    def from_pretrained(cls, folder: str) -> EncoderConfig | ModernBertConfig:
+    def from_pretrained(cls, folder: str) -> EncoderConfig | ModernBertConfig | XLNetConfig:
         """Reads the config of a checkpoint folder, ``.keras`` file or ``hf://`` id.
 
         Returns:
@@ -282,9 +285,6 @@ class EncoderConfig(_Config):
                 f"behind pad_token_id={self.pad_token_id}, where positions start."
             )
         self._check_padding()
-
-    def _given(self, *names):
-        return [name for name in names if getattr(self, name) is not None]
 
     @property
     def inner_size(self) -> int:
@@ -485,6 +485,134 @@ class ModernBertConfig(_Config):
     @property
     def max_seq_length(self) -> int:
         """Longest sequence in tokens, special tokens included."""
+        return self.max_position_embeddings
+
+    @property
+    def head_dropout_rate(self) -> float:
+        """Dropout before a task head's last layer."""
+        return self.classifier_dropout
+
+
+@dataclasses.dataclass(frozen=True)
+class XLNetConfig(_Config):
+    """Sizes and variants of an XLNet encoder.
+
+    A class of its own, for the reasons that ``ModernBertConfig`` has. Experimental: fields may
+    still change.
+
+    Attributes:
+        vocab_size: Rows of the word embedding table.
+        hidden_size: Width of every layer's output; even, and a multiple of
+            ``num_attention_heads``.
+        num_layers: Number of blocks.
+        num_attention_heads: Attention heads per block.
+        intermediate_size: Width of the feed-forward layer.
+        hidden_activation: Activation of the feed-forward layer, as in ``EncoderConfig``.
+        dropout_rate: Dropout after embeddings, distances, attention, both layers of the
+            feed-forward part, and the last block.
+        attention_dropout_rate: Dropout on the attention probabilities.
+        attention_type: ``"bi"``: tokens attend to all tokens; ``"uni"``: to themselves and those
+            before them.
+        same_length: With ``"uni"``: whether tokens attend to themselves and as many tokens before
+            them as there are in the memory, rather than to all before them.
+        max_distance: Distances between tokens beyond it count as it. ``None``: no limit.
+        two_directions: Whether the second half of each batch, which must be even, holds texts from
+            their end to their beginning, as in pretraining; distances there are negative.
+        memory_length: Most tokens that are kept as the memory of the next batch. ``None``: all.
+        memory_per_batch: Tokens of each batch, its first, that become memory. ``None``: all.
+        max_position_embeddings: Longest input that task models make of texts. The network has no
+            limit, as there is no table of positions; published models saw 512 tokens.
+        initializer_range: Standard deviation of the truncated normal for new weights.
+        layer_norm_epsilon: Added to the variance in LayerNorm.
+        pad_token_id: Id that fills sequences up, on the left.
+        classifier_dropout: Dropout before a task head's last layer.
+        classifier_pooling: What a classifier reads: ``"last"``, the last token, which is `<cls>`
+            here, ``"first"`` or ``"mean_with_padding"``, the mean over all places.
+        classifier_activation: Activation of a classifier's own dense layer over that.
+        tie_word_embeddings: Whether the language-model head scores tokens with the word embeddings.
+        use_pooler: False: there is none. Here because task models ask for it.
+
+    Raises:
+        ValueError: If a field's value is impossible; the message names it.
+
+    Source: Yang et al. 2019 (arXiv:1906.08237); ``XLNetConfig`` and ``RunConfig`` in
+    zihangdai/xlnet ``xlnet.py``.
+
+    Example:
+        >>> XLNetConfig(hidden_size=64, num_attention_heads=4).head_size
+        16
+    """
+
+    vocab_size: int = 32000
+    hidden_size: int = 1024
+    num_layers: int = 24
+    num_attention_heads: int = 16
+    intermediate_size: int = 4096
+    hidden_activation: str = "gelu"
+    dropout_rate: float = 0.1
+    attention_dropout_rate: float = 0.1
+    attention_type: str = "bi"
+    same_length: bool = False
+    max_distance: int | None = None
+    two_directions: bool = False
+    memory_length: int | None = None
+    memory_per_batch: int | None = None
+    max_position_embeddings: int = 512
+    initializer_range: float = 0.02
+    layer_norm_epsilon: float = 1e-12
+    pad_token_id: int = 5
+    classifier_dropout: float = 0.1
+    classifier_pooling: str = "last"
+    classifier_activation: str = "tanh"
+    tie_word_embeddings: bool = True
+    use_pooler: bool = False
+
+    def __post_init__(self):
+        self._check_counts(
+            "vocab_size",
+            "hidden_size",
+            "num_layers",
+            "num_attention_heads",
+            "intermediate_size",
+            "max_position_embeddings",
+            *self._given("max_distance", "memory_length", "memory_per_batch"),
+        )
+        self._check_rates("dropout_rate", "attention_dropout_rate", "classifier_dropout")
+        self._check_positive("initializer_range", "layer_norm_epsilon")
+        self._check_heads()
+        self._check_activations("hidden_activation", "classifier_activation")
+        self._check_padding()
+        if self.hidden_size % 2:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} is odd; a distance is as many sines as cosines, "
+                "hidden_size in all."
+            )
+        for name, known in (
+            ("attention_type", ("bi", "uni")),
+            ("classifier_pooling", ("last", "first", "mean_with_padding")),
+        ):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"{name} must be one of {known}; received {value!r}.")
+        if self.use_pooler:
+            raise ValueError("use_pooler=True: XLNet has no pooler; leave it False.")
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the word embedding table."""
+        return self.hidden_size
+
+    @property
+    def type_vocab_size(self) -> int:
+        """Segment types that its inputs have: two texts', that of `<cls>`, and padding's.
+
+        There is no table of them: it counts whether two tokens have the same.
+        """
+        return 4
+
+    @property
+    def max_seq_length(self) -> int:
+        """Longest sequence in tokens, special tokens included, that task models make."""
         return self.max_position_embeddings
 
     @property

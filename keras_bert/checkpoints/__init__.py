@@ -52,9 +52,10 @@ def open_checkpoint(source: str):
     # Here, for it needs TensorFlow, which encoders on another backend do without.
     from keras_bert.checkpoints.garden import GardenCheckpoint
     from keras_bert.checkpoints.google import GoogleCheckpoint
+    from keras_bert.checkpoints.google_xlnet import XLNetCheckpoint
     from keras_bert.checkpoints.tf_hub import TfHubCheckpoint
 
-    for checkpoint in (TfHubCheckpoint, GardenCheckpoint, GoogleCheckpoint):
+    for checkpoint in (TfHubCheckpoint, GardenCheckpoint, XLNetCheckpoint, GoogleCheckpoint):
         if checkpoint.is_there(path):
             return checkpoint(path)
     raise FileNotFoundError(

@@ -30,7 +30,7 @@ from keras_bert.checkpoints.writing import Parts, check_heads, different_fields,
 from keras_bert.config import ACTIVATIONS, EncoderConfig
 from keras_bert.models.heads import HEADS
 
-__all__ = ["GoogleCheckpoint", "write_google"]
+__all__ = ["GoogleCheckpoint", "Variables", "find_prefix", "write_google"]
 
 #: ``get_activation`` of their modeling.py. "gelu" is the tanh form in BERT's and ALBERT's, the erf
 #: form in ELECTRA's.

@@ -6,10 +6,13 @@ from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.embeddings import BertEmbeddings
 from keras_bert.layers.gated_feed_forward import GatedFeedForward
 from keras_bert.layers.heads import ClassificationHead, Pooler
+from keras_bert.layers.language_model import LanguageModelHead
 from keras_bert.layers.linear import Linear
 from keras_bert.layers.masked_lm import MaskedLMHead
 from keras_bert.layers.modern_block import ModernBertBlock, ModernBertEmbeddings
 from keras_bert.layers.normalization import LayerNorm, NoNorm
+from keras_bert.layers.relative_attention import RelativeAttention
+from keras_bert.layers.relative_block import RelativeBlock, WordEmbeddings
 from keras_bert.layers.rotary_attention import RotaryAttention
 from keras_bert.layers.transformer_block import TransformerBlock
 
@@ -19,6 +22,7 @@ __all__ = [
     "ClassificationHead",
     "Dropout",
     "GatedFeedForward",
+    "LanguageModelHead",
     "LayerNorm",
     "Linear",
     "MaskedLMHead",
@@ -26,7 +30,10 @@ __all__ = [
     "ModernBertEmbeddings",
     "NoNorm",
     "Pooler",
+    "RelativeAttention",
+    "RelativeBlock",
     "RotaryAttention",
     "SelfAttention",
     "TransformerBlock",
+    "WordEmbeddings",
 ]

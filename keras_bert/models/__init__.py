@@ -11,6 +11,7 @@ from keras_bert.models.multiple_choice import BertMultipleChoice
 from keras_bert.models.pretrainer import BertPretrainer
 from keras_bert.models.span_labeler import BertSpanLabeler
 from keras_bert.models.token_classifier import BertTokenClassifier
+from keras_bert.models.xlnet_encoder import XLNetEncoder
 
 __all__ = [
     "BertEncoder",
@@ -21,6 +22,7 @@ __all__ = [
     "BertTokenClassifier",
     "HeadModel",
     "ModernBertEncoder",
+    "XLNetEncoder",
     "make_encoder",
 ]
 

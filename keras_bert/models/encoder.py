@@ -51,10 +51,10 @@ class Encoder(keras.Model):
         Args:
             folder: A Hugging Face folder (``config.json`` and ``model.safetensors``,
                 ``pytorch_model.bin`` or ``tf_model.h5``, sharded or not) of a BERT, RoBERTa, XLM-R,
-                CamemBERT, ELECTRA, ALBERT, DistilBERT, MobileBERT or ModernBERT; a folder of
-                Google's TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT, ELECTRA or
-                MobileBERT; a TensorFlow 2 checkpoint of TF Model Garden's BERT, or a SavedModel of
-                it as TF Hub and Kaggle have them; a preset folder of KerasHub
+                CamemBERT, ELECTRA, ALBERT, DistilBERT, MobileBERT, ModernBERT or XLNet; a folder
+                of Google's TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT, ELECTRA,
+                MobileBERT or XLNet; a TensorFlow 2 checkpoint of TF Model Garden's BERT, or a
+                SavedModel of it as TF Hub and Kaggle have them; a preset folder of KerasHub
                 (``model.weights.h5``) of a BERT, RoBERTa, XLM-R, DistilBERT, ALBERT or ELECTRA; a
                 folder or file written by keras_bert; or ``hf://ORG/NAME``.
             **kwargs: ``verify=True`` compares with the numbers beside a checkpoint that keras_bert
@@ -62,7 +62,8 @@ class Encoder(keras.Model):
 
         Returns:
             An encoder of the checkpoint's own kind, whichever class is asked: a
-            ``ModernBertEncoder`` for a ModernBERT, else a ``BertEncoder``.
+            ``ModernBertEncoder`` for a ModernBERT, an ``XLNetEncoder`` for an XLNet, else a
+            ``BertEncoder``.
 
         Raises:
             FileNotFoundError: If there is no checkpoint, or nothing to verify with.

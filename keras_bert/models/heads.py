@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import keras
 
-from keras_bert.config import ModernBertConfig
+from keras_bert.config import ModernBertConfig, XLNetConfig
 from keras_bert.layers.heads import ClassificationHead
+from keras_bert.layers.language_model import LanguageModelHead
 from keras_bert.layers.masked_lm import MaskedLMHead
 
 __all__ = ["HEADS", "make_head"]
@@ -78,6 +79,11 @@ def _masked_lm_with_prediction_head(config, outputs, **kwargs):
     )
 
 
+def _language_model(config, outputs, **kwargs):
+    tied = config.tie_word_embeddings
+    return LanguageModelHead(config.vocab_size, config.initializer_range, tied, **kwargs)
+
+
 #: Head → what makes it, and its number of outputs where that is always the same. Source: Devlin et
 #: al. 2018, sections 3.1 and 4; replaced tokens: Clark et al. 2020 (arXiv:2003.10555), section 2.
 HEADS = {
@@ -91,7 +97,8 @@ HEADS = {
 }
 
 #: Class of a config → what makes its heads where that is not as in ``HEADS``. Source:
-#: ``ModernBertPredictionHead`` in transformers' ``modeling_modernbert.py``.
+#: ``ModernBertPredictionHead`` in transformers' ``modeling_modernbert.py``; ``lm_loss`` in
+#: zihangdai/xlnet ``modeling.py``.
 OTHER_HEADS = {
     ModernBertConfig: {
         "classifier": _with_prediction_head,
@@ -100,6 +107,7 @@ OTHER_HEADS = {
         "multiple_choice": _with_prediction_head,
         "masked_lm": _masked_lm_with_prediction_head,
     },
+    XLNetConfig: {"masked_lm": _language_model},
 }
 
 

@@ -21,7 +21,8 @@ class BertMaskedLM(HeadModel):
 
     Call: a dict of ids as ``BertEncoder`` takes → logits (batch, seq, vocab) float32. With
     ``masked_lm_positions`` (batch, predictions) int32 among them only these places are scored:
-    (batch, predictions, vocab).
+    (batch, predictions, vocab). With the ``target_mapping`` that ``XLNetEncoder`` takes, its
+    predictions are scored.
 
     Source: section 3.1 of Devlin et al. 2018.
 
@@ -47,7 +48,9 @@ class BertMaskedLM(HeadModel):
         """Ids → logits (batch, seq or predictions, vocab) float32."""
         inputs = dict(inputs) if isinstance(inputs, dict) else {"input_word_ids": inputs}
         positions = inputs.pop("masked_lm_positions", None)
-        sequence = self.encoder(inputs, training=training)["sequence_output"]
+        outputs = self.encoder(inputs, training=training)
+        # XLNet answers for what it cannot see in a stream of its own.
+        sequence = outputs.get("query_output", outputs["sequence_output"])
         return token_logits(self.head, self.encoder, sequence, positions, training=training)
 
 

@@ -1,5 +1,7 @@
 """Packing token ids into the encoder's inputs: `[CLS] a [SEP]` and `[CLS] a [SEP] b [SEP]`.
 
+XLNet's rows have the class token last, `a [SEP] b [SEP] [CLS]`, and padding on the left.
+
 A packed row is one `tf.gather` from the flat ids, with the indices computed densely. There is no
 ragged op in it: that is faster than trimming, concatenating and padding ragged tensors, has static
 shapes where the length is static, and converts to LiteRT without the Flex delegate.
@@ -13,6 +15,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 __all__ = [
+    "CLASS_LAST_TYPE",
     "TRUNCATIONS",
     "Windows",
     "bucket_length",
@@ -23,6 +26,10 @@ __all__ = [
     "truncated_lengths",
     "windows_of",
 ]
+
+#: Type ids of the class token and of padding in XLNet's rows, as transformers 4 numbers them; in
+#: BERT's both are 0. Source: `XLNetTokenizer` in its `tokenization_xlnet.py`.
+CLASS_LAST_TYPE, PADDING_LEFT_TYPE = 2, 3
 
 #: Which segment loses ids when a row is too long.
 TRUNCATIONS = ("longest_first", "only_first", "only_last")
@@ -203,10 +210,11 @@ def pack_segments(
     *,
     separators_between: int = 1,
     segment_types: bool = True,
+    class_last: bool = False,
     row_starts: Sequence[tf.Tensor] | None = None,
     offsets: Sequence[tuple[tf.Tensor, tf.Tensor]] | None = None,
 ) -> dict[str, tf.Tensor]:
-    """Lays segments out as `[CLS] first [SEP] second [SEP] ... [PAD] ...`.
+    """Lays segments out as `[CLS] first [SEP] second [SEP] ... [PAD] ...`, or XLNet's way.
 
     Args:
         segments: per segment the ids, int32 ragged (batch, None).
@@ -217,6 +225,8 @@ def pack_segments(
         pad_id: id of `[PAD]`.
         separators_between: how many `[SEP]` stand between two segments; behind the last stands one.
         segment_types: number the segments in `input_type_ids`; if not, all are 0.
+        class_last: lay out `... [PAD] first [SEP] second [SEP] ... [CLS]`; type ids are then 2 for
+            `[CLS]` and 3 for padding, whatever the segments have.
         row_starts: per segment an int32 tensor (rows,): where in the segment's flat ids each row's
             begin. Default: where they begin in the ragged rows.
         offsets: per segment the flat starts and ends of its pieces, int32: adds three outputs.
@@ -233,10 +243,16 @@ def pack_segments(
     cls_slot, sep_slot, pad_slot, first_free_slot = 0, 1, 2, 3
 
     place = tf.range(length)[tf.newaxis, :]
-    index = tf.where(place == 0, cls_slot, pad_slot)
+    if class_last:
+        used = special_token_count(len(kept), separators_between) + tf.add_n(list(kept))
+        place -= length - used[:, tf.newaxis]
+        is_class = place == used[:, tf.newaxis] - 1
+    else:
+        is_class = place == 0
+    index = tf.where(is_class, cls_slot, pad_slot)
     type_ids = tf.zeros_like(index)
     numbers = type_ids - 1
-    start, table_offset = 1, first_free_slot
+    start, table_offset = 1 - int(class_last), first_free_slot
     for number, (segment, kept_ids) in enumerate(zip(segments, kept, strict=True)):
         separators = separators_between if number < len(segments) - 1 else 1
         end = start + kept_ids[:, tf.newaxis]
@@ -250,7 +266,12 @@ def pack_segments(
         if offsets is not None:
             numbers += tf.cast(inside, tf.int32) * (number + 1)
         start, table_offset = after, table_offset + tf.size(segment.values)
-    mask = tf.cast(place < start, tf.int32)
+    if class_last:
+        mask = tf.cast(place >= 0, tf.int32)
+        type_ids += tf.cast(is_class, tf.int32) * CLASS_LAST_TYPE
+        type_ids += (1 - mask) * PADDING_LEFT_TYPE
+    else:
+        mask = tf.cast(place < start, tf.int32)
 
     def laid_out(for_specials: list[int], values: list[tf.Tensor]) -> tf.Tensor:
         return tf.gather(tf.concat([for_specials, *values], axis=0), index)

@@ -37,10 +37,12 @@ class Preprocessor(keras.layers.Layer):
 
     Rows are `[CLS] text [SEP]`, or `[CLS] first [SEP] second [SEP]` with type ids 0 and 1, and so
     on for more segments; between them stand as many separators as the tokenizer's family has, and
-    families without type ids have all 0. Texts that are too long are cut at the end, or, with
-    `stride`, become several rows. The layer takes Python lists, NumPy arrays and string tensors,
-    and works in `tf.data.Dataset.map` (batch first: it is much quicker on batches), in functional
-    models on `keras.Input(shape=(), dtype="string")`, and in exported graphs. It has no weights.
+    families without type ids have all 0. XLNet's rows are `first [SEP] second [SEP] [CLS]`, padded
+    on the left, with type id 2 for `[CLS]` and 3 for padding. Texts that are too long are cut at
+    the end, or, with `stride`, become several rows. The layer takes Python lists, NumPy arrays and
+    string tensors, and works in `tf.data.Dataset.map` (batch first: it is much quicker on batches),
+    in functional models on `keras.Input(shape=(), dtype="string")`, and in exported graphs. It has
+    no weights.
 
     Args:
         tokenizer: a `Tokenizer`.
@@ -289,6 +291,7 @@ class Preprocessor(keras.layers.Layer):
             tokenizer.pad_id,
             separators_between=tokenizer.separators_between,
             segment_types=tokenizer.segment_types,
+            class_last=tokenizer.class_last,
             row_starts=starts,
             offsets=offsets and [[x.values for x in spans] for spans in offsets],
         )

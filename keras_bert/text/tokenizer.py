@@ -65,6 +65,8 @@ class Tokenizer:
     separators_between = 1
     #: Whether the model tells segments apart by type ids; if not, all are 0.
     segment_types = True
+    #: Whether rows end in the class token and are padded on the left, as in XLNet.
+    class_last = False
     #: Whether the mask token takes the blanks before it, where `added_tokens` do not say.
     mask_token_strips = False
     #: Characters, as in a class of a regular expression, which Hugging Face's normaliser puts

@@ -18,6 +18,7 @@ HUGGING_FACE = [
     *sorted(path.parent for path in FIXTURES.glob("heads/*/model.safetensors")),
     *sorted(path.parent for path in FIXTURES.glob("families/*/model.safetensors")),
     *sorted(path.parent for path in FIXTURES.glob("modernbert/*/model.safetensors")),
+    *sorted(path.parent for path in FIXTURES.glob("xlnet/*/model.safetensors")),
     FIXTURES / "classifier" / "three_labels",
 ]
 GOOGLE = sorted(path.parent for path in FIXTURES.glob("google/*/*.index"))

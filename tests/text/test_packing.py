@@ -259,3 +259,36 @@ def test_empty_batch():
         kept = [tf.zeros([0], tf.int32)] * len(segments)
         packed = pack_segments(segments, kept, 5, CLS, SEP, PAD)
         assert all(x.shape == (0, 5) for x in packed.values())
+
+
+def by_hand_class_last(segments, length):
+    ids, types = [], []
+    for number, segment in enumerate(segments):
+        ids += [*segment, SEP]
+        types += [number] * (len(segment) + 1)
+    padding = length - len(ids) - 1
+    mask = [0] * padding + [1] * (len(ids) + 1)
+    return [PAD] * padding + ids + [CLS], mask, [3] * padding + types + [2]
+
+
+@pytest.mark.parametrize("count, seq_length", [(1, 2), (1, 12), (2, 3), (2, 9), (2, 33), (3, 20)])
+def test_rows_that_end_in_the_class_token(count, seq_length):
+    rng = random.Random(seq_length)
+    rows = [[random_ids(rng, 14) for _ in range(count)] for _ in range(100)]
+    segments = [tf.ragged.constant(s, tf.int32, ragged_rank=1) for s in zip(*rows, strict=True)]
+    lengths = [tf.cast(s.row_lengths(), tf.int32) for s in segments]
+    kept = longest_first(lengths, seq_length - 1 - count)
+    places = [(s.values + 1000, s.values + 2000) for s in segments]
+    packed = pack_segments(
+        segments, kept, seq_length, CLS, SEP, PAD, class_last=True, offsets=places
+    )
+    for i, row in enumerate(rows):
+        cut = [ids[: stays[i]] for ids, stays in zip(row, kept, strict=True)]
+        ids, mask, types = by_hand_class_last(cut, seq_length)
+        assert packed["input_word_ids"][i].numpy().tolist() == ids
+        assert packed["input_mask"][i].numpy().tolist() == mask
+        assert packed["input_type_ids"][i].numpy().tolist() == types
+        pieces = packed["input_segments"][i] >= 0
+        starts = tf.where(pieces, packed["input_word_ids"][i] + 1000, 0)
+        assert packed["starts"][i].numpy().tolist() == starts.numpy().tolist()
+        assert int(tf.reduce_sum(tf.cast(pieces, tf.int32))) == sum(map(len, cut))

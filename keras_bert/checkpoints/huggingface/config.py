@@ -11,7 +11,7 @@ from keras_bert.checkpoints.huggingface.families import FAMILIES, REQUIRED
 from keras_bert.checkpoints.huggingface.family import Family
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.writing import different_fields
-from keras_bert.config import EncoderConfig, ModernBertConfig
+from keras_bert.config import EncoderConfig, ModernBertConfig, XLNetConfig
 
 __all__ = ["family_of", "read_config", "write_config"]
 
@@ -27,7 +27,7 @@ TOO_LARGE = 2**63
 
 def read_config(
     source: str, fields: Mapping[str, Any], family: Family, has_pooler: bool
-) -> EncoderConfig | ModernBertConfig:
+) -> EncoderConfig | ModernBertConfig | XLNetConfig:
     """Their config → ours.
 
     Args:
@@ -81,7 +81,9 @@ def _check_types(source, said, family):
             raise CheckpointError(f"{source} says {theirs}={value!r}; expected {expected}.")
 
 
-def write_config(config: EncoderConfig | ModernBertConfig, family: Family) -> dict[str, Any]:
+def write_config(
+    config: EncoderConfig | ModernBertConfig | XLNetConfig, family: Family
+) -> dict[str, Any]:
     """Our config → the fields that ``family`` has for it."""
     values = {
         **config.to_dict(),
@@ -99,8 +101,8 @@ def _their_name(activation):
 
 
 def family_of(
-    config: EncoderConfig | ModernBertConfig, heads: Iterable[str]
-) -> tuple[str, Family, EncoderConfig | ModernBertConfig]:
+    config: EncoderConfig | ModernBertConfig | XLNetConfig, heads: Iterable[str]
+) -> tuple[str, Family, EncoderConfig | ModernBertConfig | XLNetConfig]:
     """The family that computes what a config asks for.
 
     It is the one whose config, written and read again, says the same: of all heads, or else of

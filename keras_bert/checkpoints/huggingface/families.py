@@ -15,6 +15,7 @@ from keras_bert.checkpoints import mobile_bert
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
 from keras_bert.checkpoints.huggingface.family import Family
 from keras_bert.checkpoints.huggingface.modernbert import MODERNBERT
+from keras_bert.checkpoints.huggingface.xlnet import XLNET
 
 __all__ = ["ARCHITECTURES", "CLASSES", "FAMILIES", "IGNORED", "REQUIRED"]
 
@@ -40,6 +41,9 @@ IGNORED = {
     r"discriminator_predictions\..*": "replaced-token head",
     r"cls\.seq_relationship\..*": "next-sentence head",
     r"sop_classifier\..*": "sentence-order head",
+    r"lm_loss\..*": "language-model head",
+    r"logits_proj\..*": "head of another task",
+    r"(start_logits|end_logits|answer_class)\..*": "question-answering head",
     r"sequence_summary\..*": "head of another task",
     r"pooler\..*": "pooler, which this model has no use for",
 }
@@ -400,6 +404,7 @@ FAMILIES = {
     "distilbert": DISTILBERT,
     "modernbert": MODERNBERT,
     "mobilebert": MOBILE_BERT,
+    "xlnet": XLNET,
 }
 
 #: ``model_type`` → how its classes' names begin.
@@ -413,6 +418,7 @@ CLASSES = {
     "distilbert": "DistilBert",
     "modernbert": "ModernBert",
     "mobilebert": "MobileBert",
+    "xlnet": "XLNet",
 }
 
 #: How a class of ``transformers`` ends, in ``architectures`` of ``config.json`` → its heads.
@@ -420,8 +426,10 @@ ARCHITECTURES = {
     "ForSequenceClassification": ("classifier",),
     "ForTokenClassification": ("token_classifier",),
     "ForQuestionAnswering": ("span_labeler",),
+    "ForQuestionAnsweringSimple": ("span_labeler",),
     "ForMultipleChoice": ("multiple_choice",),
     "ForMaskedLM": ("masked_lm",),
+    "LMHeadModel": ("masked_lm",),
     "ForNextSentencePrediction": ("next_sentence",),
     "ForPreTraining": ("masked_lm", "next_sentence", "replaced_tokens"),
 }

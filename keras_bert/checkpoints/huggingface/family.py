@@ -29,6 +29,7 @@ class Family:
         to_theirs: And back: our config → some of their fields.
         idle: Tensors that a model of an encoder and these kinds of heads has and makes no use of,
             each with its shape.
+        class_endings: How a class ends for others → for this family, where that is not the same.
         projects: Whether a linear layer follows the embeddings also where it need not.
         embeddings: Path in a ``BertEncoder`` ← theirs.
         block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``; with the number
@@ -60,4 +61,5 @@ class Family:
     from_theirs: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda fields: {}
     to_theirs: Callable[[Any], dict[str, Any]] = lambda config: {}
     idle: Callable[[Any, Collection[str]], dict[str, tuple]] = lambda config, heads: {}
+    class_endings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     projects: bool = False

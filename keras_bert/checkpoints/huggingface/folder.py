@@ -17,7 +17,7 @@ from keras_bert.checkpoints.huggingface.tensorflow_weights import (
 from keras_bert.checkpoints.huggingface.tensors import open_tensors
 from keras_bert.checkpoints.loading import Table, check_sizes
 from keras_bert.checkpoints.report import CheckpointError
-from keras_bert.config import EncoderConfig, ModernBertConfig
+from keras_bert.config import EncoderConfig, ModernBertConfig, XLNetConfig
 from keras_bert.models.heads import HEADS
 
 __all__ = ["HuggingFaceCheckpoint"]
@@ -69,7 +69,7 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
         return _PlainNames(self._files, self._family.prefix)
 
     @functools.cached_property
-    def config(self) -> EncoderConfig | ModernBertConfig:
+    def config(self) -> EncoderConfig | ModernBertConfig | XLNetConfig:
         """The encoder's config; ``use_pooler`` says whether the checkpoint has a pooler."""
         path, family = os.path.join(self.folder, "config.json"), self._family
         has_pooler = family.pooler.get("pooler.kernel") in self._tensors

@@ -47,8 +47,9 @@ def write_huggingface(parts: Parts, folder: str) -> None:
 
 
 def _fields(parts: Parts, model_type: str, family: Family, config: Any) -> dict[str, Any]:
+    ending = _ending(parts)
     fields = {
-        "architectures": [CLASSES[model_type] + _ending(parts)],
+        "architectures": [CLASSES[model_type] + family.class_endings.get(ending, ending)],
         "model_type": model_type,
         **write_config(config, family),
         "dtype": "float32",

@@ -18,6 +18,7 @@ import os
 from typing import Any
 
 from keras_bert.text.added_tokens import AddedToken
+from keras_bert.text.packing import CLASS_LAST_TYPE
 from keras_bert.text.pretrained.folder import NO_LIMIT, Contents
 from keras_bert.text.pretrained.loading import KINDS
 from keras_bert.text.pretrained.replacing import replace_files
@@ -121,14 +122,17 @@ def _template(tokenizer: Tokenizer) -> dict[str, Any]:
         return {"SpecialToken": {"id": token, "type_id": type_id}}
 
     cls, sep, second = tokenizer.cls_token, tokenizer.sep_token, int(tokenizer.segment_types)
-    first = [special(cls), {"Sequence": {"id": "A", "type_id": 0}}]
+    begin, end = [special(cls)], []
+    if tokenizer.class_last:
+        begin, end = [], [special(cls, CLASS_LAST_TYPE)]
+    first = [*begin, {"Sequence": {"id": "A", "type_id": 0}}]
     between = [special(sep)] * tokenizer.separators_between
     last = [{"Sequence": {"id": "B", "type_id": second}}, special(sep, second)]
     ids = {cls: tokenizer.cls_id, sep: tokenizer.sep_id}
     return {
         "type": "TemplateProcessing",
-        "single": [*first, special(sep)],
-        "pair": [*first, *between, *last],
+        "single": [*first, special(sep), *end],
+        "pair": [*first, *between, *last, *end],
         "special_tokens": {
             token: {"id": token, "ids": [index], "tokens": [token]} for token, index in ids.items()
         },
@@ -153,7 +157,7 @@ def _config(
         "clean_up_tokenization_spaces": False,
         "model_input_names": ["input_ids", *types, "attention_mask"],
         "model_max_length": model_max_length or NO_LIMIT,
-        "padding_side": "right",
+        "padding_side": "left" if tokenizer.class_last else "right",
         "tokenizer_class": _CLASS,
         "truncation_side": "right",
     }

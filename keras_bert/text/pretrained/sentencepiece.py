@@ -1,4 +1,5 @@
-"""SentencePiece tokenizers: ALBERT's `spiece.model`, XLM-R's `sentencepiece.bpe.model`, Unigram.
+"""SentencePiece tokenizers: ALBERT's and XLNet's `spiece.model`, XLM-R's
+`sentencepiece.bpe.model`, Unigram.
 
 `tokenizer.json` wins where it is there, as in `transformers`; it holds the same pieces, scores and
 character map, of which a model is put together again.
@@ -38,6 +39,7 @@ _CLASSES = {
     "AlbertTokenizer": _PLAIN_FILE,
     "CamembertTokenizer": _FAIRSEQ_FILE,
     "XLMRobertaTokenizer": _FAIRSEQ_FILE,
+    "XLNetTokenizer": _PLAIN_FILE,
 }
 # The order of a trained model's pieces -> that of the ids, and back; by what the ids begin with.
 _ORDERS = {
@@ -84,7 +86,7 @@ def load(folder: TokenizerFolder, **options: Any) -> SentencePieceTokenizer:
     if folder.class_name not in _CLASSES and folder.class_name not in _NEUTRAL_CLASSES:
         raise ValueError(
             f"The tokenizer in {str(folder.path)!r} is a {folder.config['tokenizer_class']} "
-            f"(tokenizer_config.json). Of SentencePiece, {' and '.join(_CLASSES)} are supported."
+            f"(tokenizer_config.json). Of SentencePiece, {', '.join(_CLASSES)} are supported."
         )
     specials = folder.special_tokens()
     specials.pop("unk_token", None)  # the model knows
@@ -96,9 +98,13 @@ def load(folder: TokenizerFolder, **options: Any) -> SentencePieceTokenizer:
     else:
         model, fairseq = _model_of_file(folder)
         steps = set() if fairseq else _ALBERT_STEPS
+    xlnet = _is_xlnet(folder, model)
     if folder.class_name in _CLASSES:  # `transformers` then does not ask tokenizer.json
-        steps = _ALBERT_STEPS if folder.class_name == "AlbertTokenizer" else frozenset()
+        steps = _STEPS.get(folder.class_name, frozenset())
+    elif xlnet and not folder.fast:
+        steps = _STEPS["XLNetTokenizer"]
     names = ("<s>", "</s>", "<mask>") if fairseq else ("[CLS]", "[SEP]", "[MASK]")
+    names = ("<cls>", "<sep>", "<mask>") if xlnet else names
     defaults = dict(zip(("cls_token", "sep_token", "mask_token"), names, strict=True))
     separators, segment_types = folder.layout_of_pairs() or (1 + fairseq, not fairseq)
     return SentencePieceTokenizer(
@@ -107,6 +113,7 @@ def load(folder: TokenizerFolder, **options: Any) -> SentencePieceTokenizer:
         **{**defaults, **specials},
         separators_between=separators,
         segment_types=segment_types,
+        class_last=xlnet,
         model_max_length=folder.model_max_length,
         added_tokens=folder.added_tokens([piece.piece for piece in model.pieces]),
         **options,
@@ -160,6 +167,8 @@ def _model_file(model) -> dict[str, bytes]:
 # --- what is done to the text --------------------------------------------------------------------
 
 _ALBERT_STEPS = frozenset(["quotes", "NFKD", "StripAccents", "Lowercase"])
+# Class -> what it does where tokenizer_config.json says nothing.
+_STEPS = {"AlbertTokenizer": _ALBERT_STEPS, "XLNetTokenizer": _ALBERT_STEPS - {"Lowercase"}}
 
 
 def _preparation(folder: TokenizerFolder, steps: frozenset[str] | set[str]) -> dict[str, bool]:
@@ -239,8 +248,21 @@ def _refusal(folder: TokenizerFolder, does: str, step: dict[str, Any]) -> ValueE
     shown = {key: str(value)[:40] for key, value in step.items()}
     return ValueError(
         f"tokenizer.json in {str(folder.path)!r} {does} with {shown}. Expected the steps of "
-        "ALBERT and XLM-RoBERTa."
+        "ALBERT, XLM-RoBERTa and XLNet."
     )
+
+
+def _is_xlnet(folder: TokenizerFolder, model: Any) -> bool:
+    """Whether rows are laid out as XLNet's are, which end in the class token.
+
+    Its class tells or, without one, the layout in tokenizer.json, or names that are its own.
+    """
+    if folder.class_name in _CLASSES:
+        return folder.class_name == "XLNetTokenizer"
+    layouts = [step["single"] for step in folder.steps("post_processor") if step.get("single")]
+    if layouts:  # a [SEP] [CLS]; others begin with a special token, or have one only
+        return "Sequence" in layouts[-1][0] and len(layouts[-1]) > 2
+    return {"<cls>", "<sep>"} <= {piece.piece for piece in model.pieces}
 
 
 # --- the model -----------------------------------------------------------------------------------
@@ -251,7 +273,7 @@ def _model_of_file(folder: TokenizerFolder, first: str | None = None) -> tuple[A
 
     `first` is the piece that has the id 0, if it is known.
     """
-    names = [_CLASSES[folder.class_name]] if folder.class_name in _CLASSES else _CLASSES.values()
+    names = [_CLASSES[folder.class_name]] if folder.class_name in _CLASSES else FILES
     name = next(filter(folder.has, names), None)
     if name is None:
         found = sorted(path.name for path in folder.path.iterdir())[:20]

@@ -81,7 +81,7 @@ class SentencePieceTokenizer(Tokenizer):
     Ids are those of the `sentencepiece` package on every well-formed string, ALBERT's with what its
     tokenizer does to text before; bytes that are not UTF-8 are dropped first. Text that looks like
     a special token (`"<mask>"`) is text, unless the model itself has it as a user-defined symbol.
-    Made by `Tokenizer.from_pretrained`, which knows the options of ALBERT and XLM-RoBERTa.
+    Made by `Tokenizer.from_pretrained`, which knows the options of ALBERT, XLM-RoBERTa and XLNet.
 
     Args:
         model: path of a model file (`spiece.model`, `sentencepiece.bpe.model`), or its content as
@@ -99,6 +99,7 @@ class SentencePieceTokenizer(Tokenizer):
         separators_between: how many `sep_token`s stand between two segments; None: two with
             `fairseq_ids`, else one.
         segment_types: whether the model tells segments apart; None: not with `fairseq_ids`.
+        class_last: whether rows end in `cls_token` and are padded on the left, as in XLNet.
         model_max_length: most tokens, special ones included, that the model takes; None: unknown.
         added_tokens: tokens that are searched in text, see `Tokenizer`.
         guards: False leaves out of the graph what LiteRT has no op for: the search for bytes that
@@ -136,6 +137,7 @@ class SentencePieceTokenizer(Tokenizer):
         mask_token: str | None = None,
         separators_between: int | None = None,
         segment_types: bool | None = None,
+        class_last: bool = False,
         model_max_length: int | None = None,
         added_tokens: Iterable[AddedToken | dict[str, Any] | str] = (),
         guards: bool = True,
@@ -171,6 +173,7 @@ class SentencePieceTokenizer(Tokenizer):
             1 + bool(fairseq_ids) if separators_between is None else int(separators_between)
         )
         self.segment_types = not fairseq_ids if segment_types is None else bool(segment_types)
+        self.class_last = bool(class_last)
         self.lower_case, self.strip_accents = bool(lower_case), bool(strip_accents)
         self.straight_quotes = bool(straight_quotes)
         self.guards = bool(guards)
@@ -190,6 +193,7 @@ class SentencePieceTokenizer(Tokenizer):
             "straight_quotes": self.straight_quotes,
             "separators_between": self.separators_between,
             "segment_types": self.segment_types,
+            "class_last": self.class_last,
             "guards": self.guards,
             **config,
         }

@@ -2,10 +2,12 @@ import base64
 import copy
 import json
 
+import numpy as np
 import pytest
 
-from keras_bert.text import SentencePieceTokenizer, Tokenizer
+from keras_bert.text import Preprocessor, SentencePieceTokenizer, Tokenizer
 from keras_bert.text.sentencepiece.model import CONTROL, NORMAL, USER_DEFINED, read_model
+from tests.text.conftest import FOLDER
 
 TEXTS = ["Hello (world) 9,000", "  où  ``a'' ", "E\u0301té ﬁn", "[MASK] <mask> <s>", "", "中国"]
 METASPACE = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
@@ -256,3 +258,82 @@ def test_special_tokens_in_text_are_text(spieces):
         control = [tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id]
         assert not set(ids) & {i for i in control if i is not None}
     assert CONTROL == 3  # as sentencepiece's proto file numbers it
+
+
+# What fixtures/make/xlnet_tokenizer.py renames in ALBERT's model.
+XLNET_NAMES = {"[CLS]": "<cls>", "[SEP]": "<sep>", "[MASK]": "<mask>"}
+XLNET_BATCHES = json.loads((FOLDER / "sentencepiece" / "xlnet.json").read_text())
+
+
+@pytest.fixture
+def xlnet(spiece_folders, tmp_path):
+    """A folder with XLNet's spiece.model alone."""
+    model = read_model(spiece_folders["albert"] / "spiece.model")
+    for piece in model.pieces:
+        piece.piece = XLNET_NAMES.get(piece.piece, piece.piece)
+    (tmp_path / "spiece.model").write_bytes(model.SerializeToString())
+    return tmp_path
+
+
+@pytest.mark.parametrize("batch", XLNET_BATCHES)
+@pytest.mark.parametrize("config", [{}, {"tokenizer_class": "XLNetTokenizer"}])
+def test_xlnet_rows(xlnet, batch, config):
+    write_json(xlnet / "tokenizer_config.json", {**config, **batch["options"]})
+    texts = (batch["first"], batch["second"]) if batch["second"] else batch["first"]
+    preprocessor = Preprocessor(Tokenizer.from_pretrained(xlnet), seq_length=64)
+    rows = {name: value.numpy() for name, value in preprocessor(texts).items()}
+    wanted = {name: np.array(batch[name]) for name in rows}
+    tokens = wanted["input_mask"] == 1
+    # Padding's type is 0 in transformers 5, 3 in transformers 4 and 4 in zihangdai/xlnet: it is
+    # attended to by nothing.
+    assert set(rows["input_type_ids"][~tokens]) == {3}
+    wanted["input_type_ids"][~tokens] = 3
+    for name, value in rows.items():
+        assert value.tolist() == wanted[name].tolist(), name
+
+
+def test_xlnet_from_tokenizer_json_alone(xlnet):
+    steps = [step for step in ALBERT if step["type"] != "Lowercase"]
+    tokenizer = Tokenizer.from_pretrained(xlnet)
+    content = fast(tokenizer, xlnet, steps)
+    (xlnet / "spiece.model").unlink()
+    write_json(xlnet / "tokenizer.json", content)
+    again = Tokenizer.from_pretrained(xlnet)
+    assert same(again, tokenizer)
+    assert (again.cls_token, again.sep_token, again.class_last) == ("<cls>", "<sep>", True)
+    assert (again.lower_case, again.strip_accents, again.straight_quotes) == (False, True, True)
+    copied = copy.copy(again)
+    assert copied.class_last and same(copied, again)
+
+
+@pytest.mark.parametrize("batch", XLNET_BATCHES[:2])
+def test_xlnet_is_written(xlnet, batch, tmp_path):
+    Tokenizer.from_pretrained(xlnet).save_pretrained(tmp_path / "again")
+    content = json.loads((tmp_path / "again" / "tokenizer.json").read_text())
+    last = content["post_processor"]["single"][-1]
+    assert last == {"SpecialToken": {"id": "<cls>", "type_id": 2}}
+    config = json.loads((tmp_path / "again" / "tokenizer_config.json").read_text())
+    assert config["padding_side"] == "left"
+    again = Tokenizer.from_pretrained(tmp_path / "again")
+    assert again.class_last and same(again, Tokenizer.from_pretrained(xlnet))
+    texts = (batch["first"], batch["second"]) if batch["second"] else batch["first"]
+    rows = Preprocessor(again, seq_length=64)(texts)
+    assert rows["input_word_ids"].numpy().tolist() == batch["input_word_ids"]
+
+
+@pytest.mark.parametrize(
+    ("single", "class_last"),
+    [("A <sep> <cls>", True), ("<cls> A <sep>", False), ("A <sep>", False)],
+)
+def test_the_layout_says_whether_the_class_token_is_last(xlnet, single, class_last):
+    content = fast(Tokenizer.from_pretrained(xlnet), xlnet)
+    items = [
+        {"Sequence" if name == "A" else "SpecialToken": {"id": name, "type_id": 0}}
+        for name in single.split()
+    ]
+    template = {"type": "TemplateProcessing", "single": items, "pair": []}
+    after = {"type": "ByteLevel", "trim_offsets": False}
+    content["post_processor"] = {"type": "Sequence", "processors": [template, after]}
+    write_json(xlnet / "tokenizer.json", content)
+    write_json(xlnet / "tokenizer_config.json", {"cls_token": "<cls>", "sep_token": "<sep>"})
+    assert Tokenizer.from_pretrained(xlnet).class_last == class_last

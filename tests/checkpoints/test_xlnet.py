@@ -1,0 +1,128 @@
+"""Reading XLNet's configs and folders: what is refused, and how. That it is right: tests/parity."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import keras_bert as kb
+from keras_bert.checkpoints import open_checkpoint
+from keras_bert.checkpoints.safetensors import TensorFiles
+from tests.checkpoints.test_safetensors import write
+
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+
+
+def changed(tmp_path, source, **changes):
+    """A copy of a fixture after some changes to its config; ``...`` takes a field away."""
+    folder = tmp_path / "changed"
+    shutil.copytree(FIXTURES / source, folder)
+    (path,) = (*folder.glob("config.json"), *folder.glob("xlnet_config.json"))
+    fields = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({key: value for key, value in fields.items() if value is not ...}))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"clamp_len": 0}, {"max_distance": None}),
+        ({"clamp_len": 7}, {"max_distance": 7}),
+        ({"mem_len": ..., "reuse_len": 0}, {"memory_length": 512, "memory_per_batch": None}),
+        ({"mem_len": None, "reuse_len": 3}, {"memory_length": None, "memory_per_batch": 3}),
+        ({"dropout": 0.3}, {"dropout_rate": 0.3, "attention_dropout_rate": 0.3}),
+        ({"summary_type": "cls_index"}, {"classifier_pooling": "last"}),
+        ({"summary_type": "mean"}, {"classifier_pooling": "mean_with_padding"}),
+        ({"summary_activation": None}, {"classifier_activation": "linear"}),
+        ({"summary_activation": ...}, {"classifier_activation": "tanh"}),
+        ({"summary_last_dropout": 0.4}, {"classifier_dropout": 0.4}),
+        (
+            {"d_head": ..., "untie_r": True, "pad_token_id": ...},
+            {"head_size": 6, "pad_token_id": 5},
+        ),
+    ],
+)
+def test_what_a_config_says(tmp_path, changes, fields):
+    config = kb.XLNetConfig.from_pretrained(changed(tmp_path, "xlnet/classifier", **changes))
+    assert {name: getattr(config, name) for name in fields} == fields
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"d_model": ...}, "does not say d_model"),
+        ({"attn_type": "tri"}, "attention_type must be one of"),
+        ({"summary_type": "attn"}, "summary_type='attn' is unknown; known are last, "),
+        ({"d_head": 5}, "d_head=5 is not d_model=12 / n_head=2"),
+        ({"d_head": "6"}, "d_head='6' is not|config.json"),
+        ({"clamp_len": "far"}, "max_distance must be a positive whole number; received 'far'"),
+        ({"ff_activation": "snake"}, "hidden_activation='snake' is unknown"),
+        ({"n_layer": 1}, "unknown tensor layer.1"),
+        ({"n_layer": 3}, "missing tensor layer.2"),
+        ({"n_layer": 10**9}, "num_layers=1000000000, which is more than"),
+        ({"n_head": 4, "d_head": 3}, r"rel_attn.q has shape .12, 2, 6., the config says"),
+        ({"d_inner": 10**9}, r"has shape .20, 12., the config says .*intermediate_size=1000000000"),
+    ],
+)
+def test_what_is_refused(tmp_path, changes, message):
+    with pytest.raises(kb.CheckpointError, match=message):
+        kb.BertEncoder.from_pretrained(changed(tmp_path, "xlnet/classifier", **changes))
+
+
+def test_missing_tensor_is_named(tmp_path):
+    folder = changed(tmp_path, "xlnet/permuted")
+    files = TensorFiles([f"{folder}/model.safetensors"])
+    tensors = {name: np.array(files.read(name)) for name in files}
+    del tensors["layer.1.rel_attn.seg_embed"]
+    write(Path(folder) / "model.safetensors", tensors)
+    with pytest.raises(kb.CheckpointError, match=r"missing tensor layer\.1\.rel_attn\.seg_embed"):
+        kb.BertEncoder.from_pretrained(folder)
+
+
+def test_head_without_projection_is_left_out(tmp_path):
+    folder = changed(tmp_path, "xlnet/classifier", summary_use_proj=False)
+    checkpoint = open_checkpoint(folder)
+    assert checkpoint.heads == {}
+    report = checkpoint.load(checkpoint.make_encoder(), {})
+    assert report.ignored["logits_proj.weight"] == "head of another task"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_token": ..., "d_inner": ...}, "does not say n_token, d_inner"),
+        ({"ff_activation": "silu"}, "ff_activation='silu'; known are gelu, relu"),
+        ({"d_head": 4}, "d_head=4; only d_model / n_head = 6"),
+        ({"n_layer": 1}, "seg_embed has shape .2, 2, 2, 6., the config asks for 1 layers"),
+        ({"n_layer": 3}, "missing tensor model/transformer/layer_2/rel_attn/q/kernel"),
+        ({"n_layer": 10**9}, "num_layers=1000000000, which is more than"),
+        ({"d_inner": 21}, "has shape .12, 20., the config says .*intermediate_size=21"),
+        ({"n_head": 0}, "num_attention_heads must be a positive whole number"),
+    ],
+)
+def test_what_is_refused_of_google(tmp_path, changes, message):
+    with pytest.raises(kb.CheckpointError, match=message):
+        kb.BertEncoder.from_pretrained(changed(tmp_path, "google_xlnet/classifier", **changes))
+
+
+def test_google_without_weights(tmp_path):
+    folder = changed(tmp_path, "google_xlnet/classifier")
+    for path in Path(folder).glob("xlnet_model.ckpt*"):
+        path.unlink()
+    with pytest.raises(kb.CheckpointError, match="holds 0 checkpoints"):
+        kb.BertEncoder.from_pretrained(folder)
+
+
+def test_google_truncated(tmp_path):
+    folder = changed(tmp_path, "google_xlnet/classifier")
+    (path,) = Path(folder).glob("*.data-*")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(kb.CheckpointError, match="cannot be read"):
+        kb.BertEncoder.from_pretrained(folder)
+
+
+def test_inspection():
+    text = str(kb.checkpoints.inspect(str(FIXTURES / "google_xlnet" / "pretraining")))
+    assert "xlnet" in text and "2 layers, hidden 12" in text
