@@ -199,7 +199,12 @@ class HeadModel(keras.Model):
 
 
 def _preprocessor(checkpoint, seq_length):
-    """The checkpoint's preprocessor; None, with a warning, where it has no vocabulary."""
+    """The checkpoint's preprocessor; None, with a warning, where it has no vocabulary.
+
+    None too on other backends than TensorFlow.
+    """
+    if keras.config.backend() != "tensorflow":
+        return None  # Text is TensorFlow's; ids are anybody's.
     from keras_bert.text import Preprocessor
 
     try:
