@@ -29,6 +29,7 @@ _EXPORTS = {
     "BertTokenClassifier": "keras_bert.models",
     "BytePairTokenizer": "keras_bert.text",
     "CheckpointError": "keras_bert.checkpoints.report",
+    "DualEncoder": "keras_bert.models",
     "EncoderConfig": "keras_bert.config",
     "ModernBertConfig": "keras_bert.config",
     "ModernBertEncoder": "keras_bert.models.modern_encoder",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from typing import Any
 
-from keras_bert.checkpoints.report import LoadReport
+from keras_bert.checkpoints.report import CheckpointError, LoadReport
+from keras_bert.checkpoints.sentence_transformers import load_model, write_modules
 from keras_bert.checkpoints.verification import compare, compute, store
 from keras_bert.checkpoints.writing import Parts, new_folder
 from keras_bert.config import EncoderConfig
@@ -15,10 +17,12 @@ from keras_bert.layers.initializers import without_random_start
 __all__ = ["FORMATS", "convert", "save"]
 
 
-def _huggingface(parts: Parts, folder: str) -> EncoderConfig | None:
+def _huggingface(parts: Parts, folder: str) -> None:
     from keras_bert.checkpoints.huggingface.writing import write_huggingface
 
-    return write_huggingface(parts, folder)
+    write_huggingface(parts, folder)
+    if parts.embedding is not None:
+        write_modules(parts, folder)
 
 
 def _google(parts: Parts, folder: str) -> EncoderConfig | None:
@@ -150,13 +154,28 @@ def _write(parts: Parts, folder: str, format: str) -> dict[str, float]:
     from keras_bert.checkpoints import open_checkpoint
 
     check_format(format)
+    if parts.embedding is not None and format != "huggingface":
+        raise CheckpointError(
+            f"format={format!r} has no words for pooling, dense layers and normalisation of "
+            "embeddings; 'huggingface' has, or save the encoder alone: model.encoder."
+        )
     with new_folder(folder) as stage:
         config = FORMATS[format](parts, stage)
         numbers = compute(parts if config is None else _under(config, parts))
         again, _ = load_parts(open_checkpoint(stage))
+        if parts.embedding is not None:
+            again = dataclasses.replace(again, embedding=_embedding(stage))
         parity = compare(os.fspath(folder), numbers, again)
         store(stage, numbers)
     return parity
+
+
+def _embedding(folder: str) -> Any:
+    """What makes embeddings in a folder of sentence-transformers."""
+    from keras_bert.models.dual_encoder import DualEncoder
+
+    with warnings.catch_warnings(action="ignore"):  # of what the original lacks too
+        return load_model(DualEncoder, folder, {}, None, False).embedding
 
 
 def _under(config: EncoderConfig, parts: Parts) -> Parts:

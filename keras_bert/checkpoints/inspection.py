@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from keras_bert.checkpoints.conversion import load_parts
-from keras_bert.checkpoints.report import LoadReport, some_of
+from keras_bert.checkpoints.report import CheckpointError, LoadReport, some_of
+from keras_bert.checkpoints.sentence_transformers import read_modules
+from keras_bert.checkpoints.sources import resolve
 from keras_bert.config import EncoderConfig
 
 __all__ = ["Inspection", "inspect"]
@@ -24,6 +27,8 @@ class Inspection:
         heads: Kinds of its heads, as ``keras_bert.models.heads`` has them.
         labels: Names of the labels of a head that has some; None without one.
         tokenizer: The tokenizer's class and size, or why there is none.
+        embeddings: What makes embeddings of texts in a folder of sentence-transformers, or why that
+            cannot be read; None for other checkpoints.
         report: What loading does with every tensor.
     """
 
@@ -36,6 +41,7 @@ class Inspection:
     labels: list[str] | None
     tokenizer: str
     report: LoadReport
+    embeddings: str | None = None
 
     def __str__(self):
         config = self.config
@@ -54,11 +60,14 @@ class Inspection:
             "pooler": "yes" if config.use_pooler else "no",
             "heads": ", ".join(self.heads) or "none",
             "labels": "none" if self.labels is None else some_of(self.labels, 8),
+            "embeddings": self.embeddings,
             "tokenizer": self.tokenizer,
             "parameters": f"{self.parameters:,}",
             "loaded": f"{len(self.report.loaded)} tensors",
             "left out": f"{len(self.report.ignored)} tensors",
         }
+        if self.embeddings is None:
+            del rows["embeddings"]
         if self.report.parity is not None:
             off = max(self.report.parity.values())
             rows["verified"] = f"{', '.join(self.report.parity)}: differ by {off:.2g} at most"
@@ -102,7 +111,17 @@ def inspect(source: str, verify: bool = False) -> Inspection:
         labels=parts.labels,
         tokenizer=_tokenizer(checkpoint),
         report=report,
+        embeddings=_embeddings(source),
     )
+
+
+def _embeddings(source):
+    path = resolve(source)
+    try:
+        modules = read_modules(path) if os.path.isdir(path) else None
+    except CheckpointError as error:
+        return f"none: {error}"
+    return None if modules is None else f"{modules} (sentence-transformers)"
 
 
 def _tokenizer(checkpoint):

@@ -62,6 +62,9 @@ def _outputs(parts, inputs):
         outputs["pooled_output"] = encoded["pooled_output"]
     for kind, head in parts.heads.items():
         outputs[kind] = _head_output(kind, head, encoder, encoded)
+    if parts.embedding is not None:
+        mask = inputs["input_mask"]
+        outputs["embeddings"] = parts.embedding(encoded["sequence_output"], mask)
     return {
         name: keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
         for name, output in outputs.items()

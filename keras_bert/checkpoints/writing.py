@@ -47,6 +47,7 @@ class Parts:
         labels: Names of the labels of a head that has some.
         tokenizer: The tokenizer; None without one.
         seq_length: Longest input in tokens; None where only the encoder's positions limit it.
+        embedding: What makes one embedding of each text, an ``EmbeddingHead``; None without one.
     """
 
     encoder: Any
@@ -54,6 +55,7 @@ class Parts:
     labels: list[str] | None = None
     tokenizer: Any = None
     seq_length: int | None = None
+    embedding: Any = None
 
     @classmethod
     def of(cls, model: Any) -> Parts:
@@ -68,6 +70,7 @@ class Parts:
             getattr(model, "labels", None),
             None if preprocessor is None else preprocessor.tokenizer,
             None if preprocessor is None else preprocessor.seq_length,
+            getattr(model, "embedding", None),
         )
 
 

@@ -11,6 +11,7 @@ from keras_bert.layers.linear import Linear
 from keras_bert.layers.masked_lm import MaskedLMHead
 from keras_bert.layers.modern_block import ModernBertBlock, ModernBertEmbeddings
 from keras_bert.layers.normalization import LayerNorm, NoNorm
+from keras_bert.layers.pooling import EmbeddingHead, Pooling
 from keras_bert.layers.relative_attention import RelativeAttention
 from keras_bert.layers.relative_block import RelativeBlock, WordEmbeddings
 from keras_bert.layers.rotary_attention import RotaryAttention
@@ -21,6 +22,7 @@ __all__ = [
     "BottleneckBlock",
     "ClassificationHead",
     "Dropout",
+    "EmbeddingHead",
     "GatedFeedForward",
     "LanguageModelHead",
     "LayerNorm",
@@ -30,6 +32,7 @@ __all__ = [
     "ModernBertEmbeddings",
     "NoNorm",
     "Pooler",
+    "Pooling",
     "RelativeAttention",
     "RelativeBlock",
     "RotaryAttention",

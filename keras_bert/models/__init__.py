@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_bert.models.dual_encoder import DualEncoder
 from keras_bert.models.encoder import BertEncoder
 from keras_bert.models.encoders import make_encoder
 from keras_bert.models.head_model import HeadModel
@@ -20,6 +21,7 @@ __all__ = [
     "BertPretrainer",
     "BertSpanLabeler",
     "BertTokenClassifier",
+    "DualEncoder",
     "HeadModel",
     "ModernBertEncoder",
     "XLNetEncoder",
