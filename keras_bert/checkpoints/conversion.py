@@ -8,7 +8,12 @@ import warnings
 from typing import Any
 
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
-from keras_bert.checkpoints.sentence_transformers import load_model, write_modules
+from keras_bert.checkpoints.sentence_transformers import (
+    read_embedding,
+    with_settings,
+    write_modules,
+)
+from keras_bert.checkpoints.sources import resolve
 from keras_bert.checkpoints.verification import compare, compute, store
 from keras_bert.checkpoints.writing import Parts, new_folder
 from keras_bert.config import EncoderConfig
@@ -92,7 +97,8 @@ def save(model: Any, folder: str, format: str = "huggingface") -> str:
 def convert(source: str, target: str, format: str = "huggingface") -> LoadReport:
     """Reads a checkpoint, writes it in another format, and reads that again to compare.
 
-    The encoder, all heads that are known and the tokenizer go along.
+    The encoder, all heads that are known and the tokenizer go along; to "huggingface" also what
+    makes embeddings in a folder of sentence-transformers.
 
     Args:
         source: A folder, a ``.keras`` file or ``hf://ORGANISATION/NAME``, in any format.
@@ -119,8 +125,12 @@ def convert(source: str, target: str, format: str = "huggingface") -> LoadReport
     from keras_bert.checkpoints import open_checkpoint
 
     check_format(format)
-    checkpoint = open_checkpoint(source)
+    path = resolve(source)
+    checkpoint = open_checkpoint(path)
+    embedding = _embedding(path, checkpoint, format)
     parts, report = load_parts(checkpoint)
+    if embedding is not None:
+        parts = dataclasses.replace(with_settings(path, parts), embedding=embedding)
     report.parity = _write(parts, target, format)
     return report
 
@@ -164,18 +174,27 @@ def _write(parts: Parts, folder: str, format: str) -> dict[str, float]:
         numbers = compute(parts if config is None else _under(config, parts))
         again, _ = load_parts(open_checkpoint(stage))
         if parts.embedding is not None:
-            again = dataclasses.replace(again, embedding=_embedding(stage))
+            again = dataclasses.replace(
+                again, embedding=read_embedding(stage, parts.encoder.config.hidden_size)
+            )
         parity = compare(os.fspath(folder), numbers, again)
         store(stage, numbers)
     return parity
 
 
-def _embedding(folder: str) -> Any:
-    """What makes embeddings in a folder of sentence-transformers."""
-    from keras_bert.models.dual_encoder import DualEncoder
-
-    with warnings.catch_warnings(action="ignore"):  # of what the original lacks too
-        return load_model(DualEncoder, folder, {}, None, False).embedding
+def _embedding(path: str, checkpoint: Any, format: str) -> Any:
+    """What makes embeddings of texts in a source, where the format has words for it."""
+    saved = getattr(getattr(checkpoint, "model", None), "embedding", None)
+    if saved is None and not os.path.isfile(os.path.join(path, "modules.json")):
+        return None
+    if format == "huggingface":
+        return saved or read_embedding(path, checkpoint.config.hidden_size)
+    warnings.warn(
+        f"{path} makes embeddings of texts; format={format!r} has no words for its pooling and "
+        "what follows: the encoder alone is written.",
+        stacklevel=3,
+    )
+    return None
 
 
 def _under(config: EncoderConfig, parts: Parts) -> Parts:

@@ -13,16 +13,24 @@ from typing import Any
 from keras_bert.checkpoints.folder import read_json
 from keras_bert.checkpoints.huggingface.tensors import open_tensors
 from keras_bert.checkpoints.loading import fill
-from keras_bert.checkpoints.report import CheckpointError, LoadReport
+from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.safetensors import write_tensors
 from keras_bert.checkpoints.sources import resolve
 from keras_bert.checkpoints.verification import compare, read_numbers
 from keras_bert.checkpoints.writing import Parts, entries
 from keras_bert.config import ACTIVATIONS as BERT_ACTIVATIONS
 from keras_bert.layers.initializers import without_random_start
-from keras_bert.layers.pooling import POOLING_MODES
+from keras_bert.layers.pooling import POOLING_MODES, EmbeddingHead
 
-__all__ = ["Modules", "encoder_folder", "load_model", "read_modules", "write_modules"]
+__all__ = [
+    "Modules",
+    "encoder_folder",
+    "load_model",
+    "read_embedding",
+    "read_modules",
+    "with_settings",
+    "write_modules",
+]
 
 #: Class of an activation in PyTorch → our name. Source: ``torch.nn``'s list of activations.
 ACTIVATIONS = {
@@ -305,9 +313,11 @@ def load_model(
     if saved is not None:
         model.embedding.set_weights(saved.get_weights())
     elif modules is not None:
-        _fill_dense(path, modules, model)
+        model.load_report.loaded += _fill_dense(path, modules, model.embedding)
         if modules.lower_case and model.preprocessor is not None:
-            model.preprocessor = _lower_cased(path, model.preprocessor)
+            was = model.preprocessor
+            tokenizer = _lower_cased(path, was.tokenizer)
+            model.preprocessor = type(was)(tokenizer, seq_length=was.seq_length)
     if verify and not changed:
         parts = Parts(model.encoder, embedding=model.embedding)
         model.load_report.parity = compare(path, read_numbers(path), parts)
@@ -329,35 +339,69 @@ def _options(modules, saved):
     }
 
 
-def _fill_dense(folder: str, modules: Modules, model: Any) -> None:
-    report: LoadReport = model.load_report
-    for place, layer in zip(modules.dense_folders, model.embedding.dense, strict=True):
+def read_embedding(folder: str, width: int) -> EmbeddingHead | None:
+    """Makes what stands on the encoder in a folder of sentence-transformers.
+
+    Args:
+        folder: Any folder.
+        width: The encoder's ``hidden_size``.
+
+    Returns:
+        The layer with its weights; None in a folder without ``modules.json``.
+
+    Raises:
+        CheckpointError: As for ``read_modules``, or if weights do not fit.
+    """
+    modules = read_modules(folder)
+    if modules is None:
+        return None
+    with without_random_start():
+        head = EmbeddingHead(modules.pooling, modules.dense, modules.normalize)
+        head.build((None, None, width))
+    _fill_dense(folder, modules, head)
+    return head
+
+
+def _fill_dense(folder: str, modules: Modules, head: EmbeddingHead) -> list[str]:
+    """Fills the dense layers; returns the names of the tensors."""
+    names = []
+    for place, layer in zip(modules.dense_folders, head.dense, strict=True):
         path = os.path.join(folder, place)
         table = DENSE if layer.use_bias else {"kernel": DENSE["kernel"]}
         found = fill(path, _tensors(path), [(layer, table)], {}, _is_kernel)
-        report.loaded += [f"{place}/{name}" for name in found.loaded]
+        names += [f"{place}/{name}" for name in found.loaded]
+    return names
 
 
 def _is_kernel(variable: Any, _name: str) -> bool:
     return variable.name == "kernel"
 
 
-def _lower_cased(folder, preprocessor):
-    """The same preprocessor, with a tokenizer that lower-cases."""
-    tokenizer = preprocessor.tokenizer
+def _lower_cased(folder, tokenizer):
+    """The same tokenizer, which lower-cases."""
     config = tokenizer.get_config()
     if "lower_case" not in config:
         raise CheckpointError(
             f"{folder} says do_lower_case=true, which a {type(tokenizer).__name__} cannot do."
         )
     if config["lower_case"]:
-        return preprocessor
+        return tokenizer
     # Letters become small before the tokenizer gets them; what it does with accents stays.
     accents = bool(config.get("strip_accents"))
-    config = {**config, "lower_case": True, "strip_accents": accents}
-    return type(preprocessor)(
-        type(tokenizer).from_config(config), seq_length=preprocessor.seq_length
-    )
+    return type(tokenizer).from_config({**config, "lower_case": True, "strip_accents": accents})
+
+
+def with_settings(folder: str, parts: Parts) -> Parts:
+    """The parts of an encoder with the longest input and the tokenizer that its folder asks for."""
+    modules = read_modules(folder)
+    if modules is None:
+        return parts
+    length, tokenizer = parts.seq_length, parts.tokenizer
+    if modules.seq_length is not None:
+        length = min(modules.seq_length, parts.encoder.config.max_seq_length)
+    if modules.lower_case and tokenizer is not None:
+        tokenizer = _lower_cased(folder, tokenizer)
+    return dataclasses.replace(parts, seq_length=length, tokenizer=tokenizer)
 
 
 def write_modules(parts: Parts, folder: str) -> None:

@@ -237,3 +237,17 @@ def test_missing_and_truncated_weights(dense):
     path.unlink()
     with pytest.raises(kb.CheckpointError, match="asks for a dense layer there"):
         kb.DualEncoder.from_pretrained(str(dense))
+
+
+def test_converted(dense, tmp_path):
+    report = kb.checkpoints.convert(str(dense), str(tmp_path / "again"))
+    assert report.parity["embeddings"] <= 1e-6
+    expected = kb.DualEncoder.from_pretrained(str(dense))
+    model = kb.DualEncoder.from_pretrained(str(tmp_path / "again"))
+    np.testing.assert_allclose(model.encode(["a cat"]), expected.encode(["a cat"]), atol=1e-6)
+    assert model.preprocessor.seq_length == 24
+    expected.save(tmp_path / "model.keras")
+    report = kb.checkpoints.convert(str(tmp_path / "model.keras"), str(tmp_path / "third"))
+    assert report.parity["embeddings"] <= 1e-6
+    with pytest.warns(UserWarning, match="the encoder alone is written"):
+        kb.checkpoints.convert(str(dense), str(tmp_path / "google"), "google")
