@@ -78,6 +78,13 @@ class _Config:
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be true or false; received {getattr(self, name)!r}.")
 
+    def _check_choices(self, choices):
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is unknown. Known are {', '.join(known)}."
+                )
+
     def _given(self, *names):
         return [name for name in names if getattr(self, name) is not None]
 
@@ -98,6 +105,21 @@ class _Config:
     def head_size(self) -> int:
         """Width of one attention head."""
         return self.inner_size // self.num_attention_heads
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the word embedding table."""
+        return self.hidden_size
+
+    @property
+    def max_seq_length(self) -> int:
+        """Longest sequence in tokens, special tokens included, that task models make."""
+        return self.max_position_embeddings
+
+    @property
+    def head_dropout_rate(self) -> float:
+        """Dropout before a task head's last layer."""
+        return self.classifier_dropout
 
     def to_dict(self) -> dict:
         """Returns all fields as a plain dict, fit for JSON and for ``from_dict``."""
@@ -264,11 +286,7 @@ class EncoderConfig(_Config):
         self._check_heads()
         activations = self._given("classifier_activation", "masked_lm_activation")
         self._check_activations("hidden_activation", *activations)
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is unknown. Known are {', '.join(known)}."
-                )
+        self._check_choices(CHOICES)
         if self.bottleneck_size is None and self.bottleneck_attention != "none":
             raise ValueError(
                 f"bottleneck_attention={self.bottleneck_attention!r} asks for a bottleneck, but "
@@ -473,24 +491,9 @@ class ModernBertConfig(_Config):
         return layer % 3 == 0 if self.global_layers is None else layer in self.global_layers
 
     @property
-    def embedding_width(self) -> int:
-        """Width of the word embedding table."""
-        return self.hidden_size
-
-    @property
     def type_vocab_size(self) -> int:
         """Number of segment types: none."""
         return 0
-
-    @property
-    def max_seq_length(self) -> int:
-        """Longest sequence in tokens, special tokens included."""
-        return self.max_position_embeddings
-
-    @property
-    def head_dropout_rate(self) -> float:
-        """Dropout before a task head's last layer."""
-        return self.classifier_dropout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -598,24 +601,9 @@ class XLNetConfig(_Config):
             raise ValueError("use_pooler=True: XLNet has no pooler; leave it False.")
 
     @property
-    def embedding_width(self) -> int:
-        """Width of the word embedding table."""
-        return self.hidden_size
-
-    @property
     def type_vocab_size(self) -> int:
         """Segment types that its inputs have: two texts', that of `<cls>`, and padding's.
 
         There is no table of them: it counts whether two tokens have the same.
         """
         return 4
-
-    @property
-    def max_seq_length(self) -> int:
-        """Longest sequence in tokens, special tokens included, that task models make."""
-        return self.max_position_embeddings
-
-    @property
-    def head_dropout_rate(self) -> float:
-        """Dropout before a task head's last layer."""
-        return self.classifier_dropout

@@ -8,12 +8,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from keras_bert.checkpoints.loading import Table, Tensors, encoder_table, fill, head_table
+from keras_bert.checkpoints.loading import Table, Tensors, fill, head_table, part_tables
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.checkpoints.verification import compare, read_numbers
 from keras_bert.checkpoints.writing import Parts
 from keras_bert.config import EncoderConfig
 from keras_bert.layers.initializers import without_random_start
+from keras_bert.models.heads import HEADS
 
 __all__ = ["CONFIG_FIELDS", "FolderCheckpoint", "read_json"]
 
@@ -36,8 +37,8 @@ CONFIG_FIELDS = {
 class FolderCheckpoint:
     """A folder with the weights of one model.
 
-    A format says what `config`, `heads`, `_tensors` and `_family` are; a family has the tables that
-    `encoder_table` takes, and `heads`: one of a head's layer for each kind of head.
+    A format says what `config`, `_tensors` and `_family` are; a family has the tables that
+    `part_tables` takes.
 
     Args:
         folder: The folder.
@@ -55,7 +56,6 @@ class FolderCheckpoint:
     family: str
     ignored: Mapping[str, str]
     config: EncoderConfig
-    heads: Mapping[str, int]
     _tensors: Tensors
     _family: Any
 
@@ -69,6 +69,29 @@ class FolderCheckpoint:
     def label_names(self, count: int) -> list[str]:
         """Names of a head's labels."""
         return [f"LABEL_{i}" for i in range(count)]
+
+    @functools.cached_property
+    def heads(self) -> dict[str, int]:
+        """Kind of head → its number of outputs."""
+        return self._heads_with_weights()
+
+    def _heads_with_weights(self) -> dict[str, int]:
+        found = {}
+        for kind in self._family.heads:
+            names = self._head_names(kind)
+            if not all(name in self._tensors for name in names.values()):
+                continue
+            biases = [names[ours] for ours in ("logits.bias", "bias") if ours in names]
+            # The masked-language-model head may have no bias; it has as many outputs as tokens.
+            shape = self._tensors.shape(biases[0]) if biases else (self.config.vocab_size,)
+            always = HEADS[kind][1]
+            if len(shape) == 1 and always in (None, shape[0]):
+                found[kind] = shape[0]
+        return found
+
+    def _head_names(self, kind: str) -> Table:
+        """The tensors of a head, as far as this checkpoint's has them."""
+        return self._family.heads[kind]
 
     @property
     def sure_heads(self) -> list[str]:
@@ -127,9 +150,7 @@ class FolderCheckpoint:
         numbers = read_numbers(self.folder) if verify else None
         family, has_pooler = self._family, self.config.use_pooler
         pooler = self.pooler_table(heads) if encoder.pooler is not None and has_pooler else {}
-        table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
-        parts = [(encoder, table)]
-        parts += [(layer, self._head_table(kind, layer)) for kind, layer in heads.items()]
+        parts = part_tables(encoder, heads, family, pooler, self._head_table)
         report = fill(self.folder, self._tensors, parts, self.ignored, self.transposed)
         if encoder.pooler is not None and not has_pooler:
             report.fresh.append("pooler")

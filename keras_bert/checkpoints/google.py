@@ -23,12 +23,11 @@ import tensorflow as tf
 
 from keras_bert.checkpoints import mobile_bert
 from keras_bert.checkpoints.folder import CONFIG_FIELDS, FolderCheckpoint, read_json
-from keras_bert.checkpoints.loading import Table, encoder_table, head_table
+from keras_bert.checkpoints.loading import Table, part_tables
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.tf_variables import Variables, find_prefix, is_object_based, prefixes
 from keras_bert.checkpoints.writing import Parts, check_heads, different_fields, entries
 from keras_bert.config import ACTIVATIONS, EncoderConfig
-from keras_bert.models.heads import HEADS
 
 __all__ = ["GoogleCheckpoint", "Variables", "find_prefix", "write_google"]
 
@@ -80,7 +79,7 @@ WORD_FACTOR = "bert/embeddings/word_embeddings_2"
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """One code base's names; see ``encoder_table`` for the tables."""
+    """One code base's names; see ``part_tables`` for the tables."""
 
     name: str
     embeddings: Table
@@ -386,18 +385,11 @@ class GoogleCheckpoint(FolderCheckpoint):
             )
         return {"num_layer_groups": groups, "group_size": places}
 
-    @functools.cached_property
-    def heads(self) -> dict[str, int]:
-        """Kind of head → its number of outputs."""
-        found, extra = {}, self.config.masked_lm_extra_size
-        for kind, table in self._family.heads.items():
-            table = {o: name for o, name in table.items() if extra or o != "extra"}
-            if all(name in self._tensors for name in table.values()):
-                shape = self._tensors.shape(table.get("logits.bias") or table["bias"])
-                count = HEADS[kind][1]
-                if len(shape) == 1 and count in (None, shape[0]):
-                    found[kind] = shape[0]
-        return found
+    def _head_names(self, kind: str) -> Table:
+        """Without MobileBERT's columns where its head has none."""
+        extra = self.config.masked_lm_extra_size
+        table = super()._head_names(kind)
+        return {ours: name for ours, name in table.items() if extra or ours != "extra"}
 
     def transposed(self, variable: Any, name: str) -> bool:
         """Whether a tensor is the transpose of its variable."""
@@ -458,12 +450,7 @@ def write_google(parts: Parts, folder: str) -> EncoderConfig | None:
     with open(os.path.join(folder, f"{family.name}_config.json"), "w", encoding="utf-8") as file:
         json.dump(fields, file, indent=2)
         file.write("\n")
-    encoder = parts.encoder
-    pooler = family.pooler if encoder.pooler is not None else {}
-    table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
-    pairs = [(encoder, table)]
-    pairs += [(head, head_table(family.heads[kind], head)) for kind, head in parts.heads.items()]
-    written = entries(pairs, _is_transposed)
+    written = entries(part_tables(parts.encoder, parts.heads, family), _is_transposed)
     tf.raw_ops.SaveV2(
         prefix=os.path.join(folder, "bert_model.ckpt"),
         tensor_names=[entry.name for entry in written],
@@ -473,9 +460,9 @@ def write_google(parts: Parts, folder: str) -> EncoderConfig | None:
     if parts.tokenizer is not None:
         parts.tokenizer.save_pretrained(folder, model_max_length=parts.seq_length)
     computed = family.activations[fields["hidden_act"]]
-    if computed == ACTIVATIONS[encoder.config.hidden_activation]:
+    if computed == ACTIVATIONS[parts.encoder.config.hidden_activation]:
         return None
-    return dataclasses.replace(encoder.config, hidden_activation=computed)
+    return dataclasses.replace(parts.encoder.config, hidden_activation=computed)
 
 
 def _family_of(config: EncoderConfig) -> tuple[Family, dict[str, Any]]:

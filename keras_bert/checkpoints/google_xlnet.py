@@ -60,7 +60,7 @@ _QUERIES = {"embeddings.query_embedding": f"{_TRANSFORMER}mask_emb/mask_emb"}
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """The code's names; see ``encoder_table`` for the tables."""
+    """The code's names; see ``part_tables`` for the tables."""
 
     embeddings: Table
     block: Table
@@ -175,17 +175,10 @@ class XLNetCheckpoint(FolderCheckpoint):
         check_sizes(self.folder, config, self._variables, tables, prefix, SHAPES)
         return config
 
-    @functools.cached_property
-    def heads(self) -> dict[str, int]:
-        """Kind of head → its number of outputs."""
-        found = {}
-        for kind, table in self._family.heads.items():
-            names = [n for n in table.values() if n != "model/lm_loss/weight" or n in self._tensors]
-            if all(name in self._tensors for name in names):
-                shape = self._tensors.shape(table.get("logits.bias") or table["bias"])
-                if len(shape) == 1:
-                    found[kind] = shape[0]
-        return found
+    def _head_names(self, kind: str) -> Table:
+        """Without the language model's matrix where it is tied."""
+        table, tied = super()._head_names(kind), "model/lm_loss/weight" not in self._tensors
+        return {o: n for o, n in table.items() if not tied or n != "model/lm_loss/weight"}
 
     def make_encoder(self, config: XLNetConfig | None = None, **kwargs) -> Any:
         """Makes an encoder; what the checkpoint has no weights for keeps a random start."""

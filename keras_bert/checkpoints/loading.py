@@ -22,6 +22,7 @@ __all__ = [
     "find",
     "head_table",
     "names_of",
+    "part_tables",
     "prefix_of",
 ]
 
@@ -86,6 +87,33 @@ def encoder_table(
             if _has(part, ours):
                 table[f"blocks.{i}.{ours}"] = tuple(prefix + name for name in theirs)
     return {**table, **pooler}
+
+
+def part_tables(
+    encoder: Any,
+    heads: Mapping[str, Any],
+    family: Any,
+    pooler: Table | None = None,
+    names_of_head: Callable[[str, Any], Table] | None = None,
+) -> list[tuple[Any, Table]]:
+    """The encoder and heads of a model, each with its table: what `fill` and `entries` take.
+
+    Args:
+        encoder: The encoder.
+        heads: Kind of head → its layer.
+        family: Has the tables that `encoder_table` takes, and ``heads``: kind → a head's table.
+        pooler: The pooler's names; None: the family's, where the encoder has a pooler.
+        names_of_head: Kind and layer → the names of that head's tensors; None: `head_table`'s.
+    """
+    if pooler is None:
+        pooler = family.pooler if encoder.pooler is not None else {}
+    table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
+    tables = [(encoder, table)]
+    for kind, head in heads.items():
+        ours = names_of_head is None
+        names = head_table(family.heads[kind], head) if ours else names_of_head(kind, head)
+        tables.append((head, names))
+    return tables
 
 
 def prefix_of(number: int, config: Any, block_prefix: str) -> str:

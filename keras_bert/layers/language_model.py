@@ -1,4 +1,4 @@
-"""XLNet's language-model head: which token stands in each place, by the embeddings alone."""
+"""A language-model head: which token stands in each place, by the embeddings alone."""
 
 import keras
 from keras import ops
@@ -12,8 +12,7 @@ __all__ = ["LanguageModelHead"]
 class LanguageModelHead(keras.layers.Layer):
     """``h Eᵀ + c``: a logit for every token of the vocabulary.
 
-    A ``MaskedLMHead`` without its dense layer. ``E`` is the encoder's table of word embeddings, or
-    a matrix of the head's own.
+    ``E`` is the encoder's table of word embeddings, or a matrix of the head's own.
 
     Args:
         vocab_size: Number of logits.
@@ -41,23 +40,25 @@ class LanguageModelHead(keras.layers.Layer):
         """Creates the bias (vocab_size,), and an own matrix (hidden, vocab_size)."""
         self.bias = self.add_weight(name="bias", shape=(self.vocab_size,), initializer="zeros")
         if not self.tied:
-            self.kernel = self.add_weight(
-                name="kernel",
-                shape=(features_shape[-1], self.vocab_size),
-                initializer=normal(self.initializer_range),
-            )
+            self.kernel = self.add_matrix("kernel", features_shape[-1])
+
+    def add_matrix(self, name, rows):
+        """Creates a weight (rows, vocab_size)."""
+        start, shape = normal(self.initializer_range), (rows, self.vocab_size)
+        return self.add_weight(name=name, shape=shape, initializer=start)
 
     def call(self, features, word_embeddings=None, training=None):
         """Returns the logits."""
         flat = ops.reshape(features, (-1, features.shape[-1]))
-        if self.tied:
-            table = ops.transpose(ops.cast(word_embeddings, flat.dtype))
-        else:
-            table = self.kernel
         # In float32 from here on, as all logits: see ClassificationHead.
-        flat = ops.cast(ops.matmul(flat, table), "float32")
-        flat = ops.add(flat, ops.cast(self.bias, "float32"))
+        flat = ops.cast(ops.matmul(flat, self.matrix(word_embeddings, flat.dtype)), "float32")
+        if self.bias is not None:
+            flat = ops.add(flat, ops.cast(self.bias, "float32"))
         return ops.reshape(flat, (*ops.shape(features)[:-1], self.vocab_size))
+
+    def matrix(self, word_embeddings, dtype):
+        """``Eᵀ``: (features, vocab_size)."""
+        return ops.transpose(ops.cast(word_embeddings, dtype)) if self.tied else self.kernel
 
     def compute_output_shape(self, features_shape, *_):
         """(..., hidden) → (..., vocab_size)."""

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_bert.layers.initializers import normal
+from keras_bert.layers.language_model import LanguageModelHead
 from keras_bert.layers.linear import Linear
 from keras_bert.layers.normalization import LayerNorm
 
@@ -11,7 +11,7 @@ __all__ = ["MaskedLMHead"]
 
 
 @keras.saving.register_keras_serializable("keras_bert")
-class MaskedLMHead(keras.layers.Layer):
+class MaskedLMHead(LanguageModelHead):
     """``LayerNorm(activation(W h + b)) Eᵀ + c``: a logit for every token of the vocabulary.
 
     ``E`` is the encoder's table of word embeddings, or a matrix of the head's own. MobileBERT's
@@ -64,13 +64,10 @@ class MaskedLMHead(keras.layers.Layer):
                 f"extra_size must be 0 or more; received {extra_size}. This head cannot be had "
                 "where the word embeddings are wider than the encoder."
             )
-        super().__init__(**kwargs)
-        self.vocab_size = vocab_size
+        super().__init__(vocab_size, initializer_range, tied, **kwargs)
         self.embedding_size = embedding_size
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
-        self.initializer_range = initializer_range
-        self.tied = tied
         self.dense_bias = dense_bias
         self.norm_bias = norm_bias
         self.use_bias = use_bias
@@ -91,44 +88,30 @@ class MaskedLMHead(keras.layers.Layer):
         self.layer_norm.build((*features_shape[:-1], self._width))
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(self.vocab_size,), initializer="zeros")
-        for name, rows in (
-            ("kernel", 0 if self.tied else self.embedding_size),
-            ("extra", self.extra_size),
-        ):
-            if rows:
-                start, shape = normal(self.initializer_range), (rows, self.vocab_size)
-                setattr(self, name, self.add_weight(name=name, shape=shape, initializer=start))
+        if not self.tied:
+            self.kernel = self.add_matrix("kernel", self.embedding_size)
+        if self.extra_size:
+            self.extra = self.add_matrix("extra", self.extra_size)
 
     def call(self, features, word_embeddings=None, training=None):
         """Returns the logits."""
         hidden = self.layer_norm(self.dense(features, training=training), training=training)
-        flat = ops.reshape(hidden, (-1, self._width))
-        if self.tied:
-            table = ops.transpose(ops.cast(word_embeddings, flat.dtype))
-        else:
-            table = self.kernel
-        if self.extra_size:
-            table = ops.concatenate([table, ops.cast(self.extra, table.dtype)], axis=0)
-        # In float32 from here on, as all logits: see ClassificationHead.
-        flat = ops.cast(ops.matmul(flat, table), "float32")
-        if self.bias is not None:
-            flat = ops.add(flat, ops.cast(self.bias, "float32"))
-        return ops.reshape(flat, (*ops.shape(features)[:-1], self.vocab_size))
+        return super().call(hidden, word_embeddings, training=training)
 
-    def compute_output_shape(self, features_shape, *_):
-        """(..., hidden) → (..., vocab_size)."""
-        return (*features_shape[:-1], self.vocab_size)
+    def matrix(self, word_embeddings, dtype):
+        """``Eᵀ``, the head's own columns behind the word embeddings': (features, vocab_size)."""
+        table = super().matrix(word_embeddings, dtype)
+        if not self.extra_size:
+            return table
+        return ops.concatenate([table, ops.cast(self.extra, table.dtype)], axis=0)
 
     def get_config(self):
         """Returns the constructor's arguments."""
         return {
             **super().get_config(),
-            "vocab_size": self.vocab_size,
             "embedding_size": self.embedding_size,
             "activation": self.activation,
             "layer_norm_epsilon": self.layer_norm_epsilon,
-            "initializer_range": self.initializer_range,
-            "tied": self.tied,
             "dense_bias": self.dense_bias,
             "norm_bias": self.norm_bias,
             "use_bias": self.use_bias,

@@ -6,9 +6,8 @@ from keras import ops
 from keras_bert.config import XLNetConfig
 from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.initializers import normal
-from keras_bert.layers.linear import Linear
-from keras_bert.layers.normalization import LayerNorm
 from keras_bert.layers.relative_attention import RelativeAttention
+from keras_bert.layers.transformer_block import TransformerBlock
 
 __all__ = ["RelativeBlock", "WordEmbeddings"]
 
@@ -68,7 +67,7 @@ class WordEmbeddings(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("keras_bert")
-class RelativeBlock(keras.layers.Layer):
+class RelativeBlock(TransformerBlock):
     """Post-LayerNorm Transformer block over relative attention.
 
     ``h = LayerNorm(x + dropout(attention(x)))``, then
@@ -93,33 +92,8 @@ class RelativeBlock(keras.layers.Layer):
         (1, 5, 8)
     """
 
-    def __init__(self, config, **kwargs):
-        super().__init__(**kwargs)
-        self.config = config = XLNetConfig.of(config)
-        policy = {"dtype": self.dtype_policy}
-        linear = {"initializer_range": config.initializer_range, **policy}
-        norm = {"epsilon": config.layer_norm_epsilon, **policy}
-        self.attention = RelativeAttention(
-            config.hidden_size,
-            config.num_attention_heads,
-            config.attention_dropout_rate,
-            name="attention",
-            **linear,
-        )
-        self.attention_norm = LayerNorm(name="attention_norm", **norm)
-        self.intermediate = Linear(
-            config.intermediate_size, config.hidden_activation, name="intermediate", **linear
-        )
-        self.output_linear = Linear(config.hidden_size, name="output", **linear)
-        self.output_norm = LayerNorm(name="output_norm", **norm)
-        self.dropout = Dropout(config.dropout_rate, **policy)
-
-    def build(self, *_):
-        """Creates the weights of all parts."""
-        hidden = (None, None, self.config.hidden_size)
-        for part in (self.attention, self.attention_norm, self.intermediate, self.output_norm):
-            part.build(hidden)
-        self.output_linear.build((None, None, self.config.intermediate_size))
+    config_class = XLNetConfig
+    attention_class = RelativeAttention
 
     def call(
         self,
@@ -177,7 +151,3 @@ class RelativeBlock(keras.layers.Layer):
         hidden = hidden + self.dropout(self.output_linear(widened), training=training)
         hidden = self.output_norm(hidden, training=training)
         return {name: hidden, f"{name}_scores": scores} if with_scores else {name: hidden}
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {**super().get_config(), "config": self.config.to_dict()}

@@ -34,13 +34,16 @@ class TransformerBlock(keras.layers.Layer):
         (1, 5, 8)
     """
 
+    config_class = EncoderConfig
+    attention_class = SelfAttention
+
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
-        self.config = config = EncoderConfig.of(config)
+        self.config = config = self.config_class.of(config)
         policy = {"dtype": self.dtype_policy}
         linear = {"initializer_range": config.initializer_range, **policy}
         norm = {"epsilon": config.layer_norm_epsilon, **policy}
-        self.attention = SelfAttention(
+        self.attention = self.attention_class(
             config.hidden_size,
             config.num_attention_heads,
             config.attention_dropout_rate,

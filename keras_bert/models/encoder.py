@@ -136,25 +136,28 @@ class Encoder(keras.Model):
         return None if self.pooler is None else self.pooler(hidden)
 
     def _read_inputs(self, inputs):
-        if not isinstance(inputs, dict):
-            inputs = {"input_word_ids": inputs}
-        unknown = sorted(set(inputs) - set(INPUTS))
-        if unknown or "input_word_ids" not in inputs:
-            raise ValueError(
-                f"The encoder takes a dict with {', '.join(INPUTS)}, of which only the first must "
-                f"be there; received {', '.join(map(str, inputs)) or 'nothing'}."
-            )
-        word_ids = ops.convert_to_tensor(inputs["input_word_ids"])
-        if len(word_ids.shape) != 2:
-            raise ValueError(
-                "input_word_ids must have the shape (batch, seq); received "
-                f"{tuple(word_ids.shape)}."
-            )
-        mask = inputs.get("input_mask")
+        inputs = self._checked_inputs(inputs, INPUTS)
+        word_ids = inputs["input_word_ids"]
         type_ids = inputs.get("input_type_ids")
         if type_ids is None:
             type_ids = ops.zeros_like(word_ids)
-        return word_ids, mask, ops.convert_to_tensor(type_ids)
+        return word_ids, inputs.get("input_mask"), type_ids
+
+    def _checked_inputs(self, inputs, known):
+        """The inputs as tensors, by name, without those that are None."""
+        if not isinstance(inputs, dict):
+            inputs = {"input_word_ids": inputs}
+        unknown = sorted(set(inputs) - set(known))
+        if unknown or "input_word_ids" not in inputs:
+            raise ValueError(
+                f"The encoder takes a dict with {', '.join(known)}, of which only the first must "
+                f"be there; received {', '.join(map(str, inputs)) or 'nothing'}."
+            )
+        inputs = {n: ops.convert_to_tensor(v) for n, v in inputs.items() if v is not None}
+        shape = tuple(inputs["input_word_ids"].shape)
+        if len(shape) != 2:
+            raise ValueError(f"input_word_ids must have the shape (batch, seq); received {shape}.")
+        return inputs
 
     def get_config(self):
         """Returns the constructor's arguments."""

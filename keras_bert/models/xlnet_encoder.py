@@ -238,18 +238,7 @@ class XLNetEncoder(Encoder):
         return ops.stop_gradient(hidden)
 
     def _read_inputs(self, inputs):
-        if not isinstance(inputs, dict):
-            inputs = {"input_word_ids": inputs}
-        unknown = sorted(set(inputs) - set(INPUTS))
-        if unknown or "input_word_ids" not in inputs:
-            raise ValueError(
-                f"The encoder takes a dict with {', '.join(INPUTS)}, of which only the first must "
-                f"be there; received {', '.join(map(str, inputs)) or 'nothing'}."
-            )
-        inputs = {n: ops.convert_to_tensor(v) for n, v in inputs.items() if v is not None}
-        shape = tuple(inputs["input_word_ids"].shape)
-        if len(shape) != 2:
-            raise ValueError(f"input_word_ids must have the shape (batch, seq); received {shape}.")
+        inputs = self._checked_inputs(inputs, INPUTS)
         if "memory" in inputs:
             inputs["memory"] = ops.cast(inputs["memory"], self.compute_dtype)
         return inputs

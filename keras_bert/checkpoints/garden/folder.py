@@ -16,7 +16,6 @@ from keras_bert.checkpoints.loading import Table
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.tf_variables import Variables, find_prefix, is_object_based
 from keras_bert.config import EncoderConfig
-from keras_bert.models.heads import HEADS
 
 __all__ = ["GardenCheckpoint"]
 
@@ -117,18 +116,6 @@ class GardenCheckpoint(FolderCheckpoint):
         if said.get("masked_lm_activation") is not None:
             said["masked_lm_activation"] = _activation(path, said["masked_lm_activation"])
         return path, said
-
-    @functools.cached_property
-    def heads(self) -> dict[str, int]:
-        """Kind of head → its number of outputs."""
-        found = {}
-        for kind, table in self._family.heads.items():
-            if all(name in self._tensors for name in table.values()):
-                shape = self._tensors.shape(table.get("logits.bias") or table["bias"])
-                count = HEADS[kind][1]
-                if len(shape) == 1 and count in (None, shape[0]):
-                    found[kind] = shape[0]
-        return found
 
     def pooler_table(self, heads: Mapping[str, Any]) -> Table:
         """The encoder's pooler, or the one that a head of these has of its own."""

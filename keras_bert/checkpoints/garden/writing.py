@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
 from keras_bert.checkpoints.garden.names import ACTIVATIONS, BERT, HEAD_PLACES, unfolded
-from keras_bert.checkpoints.loading import Table, encoder_table, head_table, names_of
+from keras_bert.checkpoints.loading import Table, names_of, part_tables
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.writing import Parts, check_heads, different_fields, entries
 from keras_bert.config import ACTIVATIONS as OURS
@@ -124,14 +124,10 @@ def add_objects(root: Any, parts: Parts) -> None:
 
 def tables(parts: Parts) -> list[tuple[Any, Table]]:
     """Encoder and heads, each with its table."""
-    encoder = parts.encoder
-    pooler = BERT.pooler if encoder.pooler is not None else {}
-    table = encoder_table(encoder, BERT.embeddings, BERT.block, BERT.block_prefix, pooler)
-    pairs = [(encoder, table)]
-    pairs += [(head, head_table(BERT.heads[kind], head)) for kind, head in parts.heads.items()]
+    pairs = part_tables(parts.encoder, parts.heads, BERT)
     if "next_sentence" in parts.heads:
         # A layer of the head's own there, which reads the first token as the pooler does.
-        pairs.append((encoder, BERT.head_poolers["next_sentence"]))
+        pairs.append((parts.encoder, BERT.head_poolers["next_sentence"]))
     return pairs
 
 

@@ -18,7 +18,6 @@ from keras_bert.checkpoints.huggingface.tensors import open_tensors
 from keras_bert.checkpoints.loading import Table, check_sizes
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig, ModernBertConfig, XLNetConfig
-from keras_bert.models.heads import HEADS
 
 __all__ = ["HuggingFaceCheckpoint"]
 
@@ -102,17 +101,6 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
         Heads of several tasks may have the same names. `architectures` tells which is meant; where
         it does not, all of them are in here.
         """
-        family, found = self._family, {}
-        for kind, table in family.heads.items():
-            names = self._head_names(kind, table)
-            if not all(name in self._tensors for name in names.values()):
-                continue
-            biases = [names[ours] for ours in ("logits.bias", "bias") if ours in names]
-            # The masked-language-model head may have no bias; it has as many outputs as tokens.
-            shape = self._tensors.shape(biases[0]) if biases else (self.config.vocab_size,)
-            refused = family.heads_refused.get(kind, {}).items()
-            if len(shape) == 1 and all(self._fields.get(k, only) == only for k, only in refused):
-                found[kind] = shape[0]
         meant = {
             kind
             for name in self._fields.get("architectures") or []
@@ -120,19 +108,23 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
             if str(name).endswith(ending)
             for kind in kinds
         }
-        always = {kind: count for kind, (_, count) in HEADS.items() if count is not None}
         return {
             kind: count
-            for kind, count in found.items()
-            if (kind in meant or not meant) and always.get(kind, count) == count
+            for kind, count in self._heads_with_weights().items()
+            if (kind in meant or not meant) and not self._is_refused(kind)
         }
 
-    def _head_names(self, kind: str, table: Table) -> Table:
+    def _is_refused(self, kind: str) -> bool:
+        """Whether the config asks for another head of a kind than the one that is computed."""
+        refused = self._family.heads_refused.get(kind, {}).items()
+        return any(self._fields.get(name, only) != only for name, only in refused)
+
+    def _head_names(self, kind: str) -> Table:
         """A head's tensors: a tied one has no matrix, an untied one a bias beside its matrix."""
         options = self._family.head_options
         table = {
             ours: theirs
-            for ours, theirs in table.items()
+            for ours, theirs in super()._head_names(kind).items()
             if ours not in options or getattr(self.config, options[ours])
         }
         if "kernel" not in table or self.config.tie_word_embeddings:
@@ -142,7 +134,7 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
         return {**table, "bias": beside} if has_bias else table
 
     def _head_table(self, kind: str, layer: Any) -> Table:
-        return self._head_names(kind, self._family.heads[kind])
+        return self._head_names(kind)
 
     def label_names(self, count: int) -> list[str]:
         """Names of a head's labels, as `config.json` has them."""

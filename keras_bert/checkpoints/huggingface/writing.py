@@ -13,7 +13,7 @@ import numpy as np
 from keras_bert.checkpoints.huggingface.config import family_of, write_config
 from keras_bert.checkpoints.huggingface.families import ARCHITECTURES, CLASSES
 from keras_bert.checkpoints.huggingface.family import Family
-from keras_bert.checkpoints.loading import Table, encoder_table, head_table
+from keras_bert.checkpoints.loading import Table, head_table, part_tables
 from keras_bert.checkpoints.safetensors import write_tensors
 from keras_bert.checkpoints.writing import Entry, Parts, check_heads, entries
 from keras_bert.config import EncoderConfig
@@ -72,15 +72,13 @@ def _ending(parts: Parts) -> str:
 
 def _entries(parts: Parts, family: Family, config: Any) -> list[Entry]:
     encoder = parts.encoder
-    pooler = family.pooler if encoder.pooler is not None else {}
-    if encoder.pooler is not None and not pooler:
+    if encoder.pooler is not None and not family.pooler:
         warnings.warn(
             "This family of transformers has no pooler: this encoder's is left out.", stacklevel=6
         )
-    table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
-    pairs = [(encoder, table)]
-    pairs += [(head, _head_table(family.heads[kind], head)) for kind, head in parts.heads.items()]
-    found = entries(pairs, lambda variable, _: variable.name == "kernel")
+    names_of_head = functools.partial(_head_table, family)
+    tables = part_tables(encoder, parts.heads, family, names_of_head=names_of_head)
+    found = entries(tables, lambda variable, _: variable.name == "kernel")
     if config != encoder.config:
         found = _with_more_rows(found, family, encoder.config, config)
     # So that transformers does not tell of tensors that are missing.
@@ -126,8 +124,8 @@ def _zeros(name, shape):
     return Entry(name, shape, functools.partial(np.zeros, shape, np.float32))
 
 
-def _head_table(table: Table, head: Any) -> Table:
-    table = dict(head_table(table, head))
+def _head_table(family: Family, kind: str, head: Any) -> Table:
+    table = head_table(family.heads[kind], head)
     if "kernel" in table and "bias" in table:
         # Beside a matrix of its own it has a bias of its own; see HuggingFaceCheckpoint.
         table["bias"] = table["kernel"].removesuffix("weight") + "bias"

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from keras_bert.checkpoints.kerashub.families import FAMILIES, TASK, Family, heads_axis
-from keras_bert.checkpoints.loading import encoder_table, head_table
+from keras_bert.checkpoints.loading import part_tables
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.writing import Entry, Parts, different_fields, entries
 from keras_bert.config import ACTIVATIONS, EncoderConfig
@@ -174,13 +174,8 @@ def _differences(config: EncoderConfig, family: Family, kinds: set[str]) -> list
 
 
 def _entries(parts: Parts, family: Family) -> list[Entry]:
-    encoder = parts.encoder
-    # An encoder without a pooler has no paths of one.
-    pooler = family.pooler if encoder.pooler is not None else {}
-    table = encoder_table(encoder, family.embeddings, family.block, family.block_prefix, pooler)
-    pairs = [(encoder, table)]
-    pairs += [(head, head_table(family.heads[kind], head)) for kind, head in parts.heads.items()]
-    return _same_network(encoder, family, entries(pairs, lambda variable, name: False))
+    tables = part_tables(parts.encoder, parts.heads, family)
+    return _same_network(parts.encoder, family, entries(tables, lambda variable, name: False))
 
 
 def _same_network(encoder: Any, family: Family, found: list[Entry]) -> list[Entry]:

@@ -501,17 +501,27 @@ def with_fairseq_ids(model):
             f"The model's first pieces are {first}. Expected ['<unk>', '<s>', '</s>'], as the "
             "models of XLM-RoBERTa begin. Use fairseq_ids=False."
         )
+    first = ("<s>", "<pad>", "</s>", "<unk>")
+    result = _reordered(model, first, model.pieces[3:], last=("<mask>",))
+    spec = result.trainer_spec
+    spec.bos_id, spec.pad_id, spec.eos_id, spec.unk_id = 0, 1, 2, 3
+    return result
+
+
+def _reordered(model, first, own, last=()):
+    """A model with pieces of its own between special ones, which are named: a new `ModelProto`."""
     result = model_proto()
     result.CopyFrom(model)
     del result.pieces[:]
-    for name in ("<s>", "<pad>", "</s>"):
-        result.pieces.add(piece=name, score=0.0, type=CONTROL)
-    result.pieces.add(piece="<unk>", score=0.0, type=UNKNOWN)
-    result.pieces.extend(model.pieces[3:])
-    result.pieces.add(piece="<mask>", score=0.0, type=CONTROL)
-    spec = result.trainer_spec
-    spec.bos_id, spec.pad_id, spec.eos_id, spec.unk_id = 0, 1, 2, 3
-    spec.vocab_size = len(result.pieces)
+    for names in (first, last):
+        for name in names:
+            kind, score = (UNKNOWN, 0.0) if name == "<unk>" else (CONTROL, 0.0)
+            if name == "<unk>NOTUSED":
+                kind, score = NORMAL, -100.0  # At this price it is never chosen.
+            result.pieces.add(piece=name, score=score, type=kind)
+        if names is first:
+            result.pieces.extend(own)
+    result.trainer_spec.vocab_size = len(result.pieces)
     return result
 
 
@@ -522,19 +532,9 @@ def with_camembert_ids(model):
 
     Source: Hugging Face's `CamembertConverter`.
     """
-    result = with_fairseq_ids(model)
-    own = list(result.pieces[4:])
-    del result.pieces[:]
-    for name in ("<s>NOTUSED", "<pad>", "</s>NOTUSED"):
-        result.pieces.add(piece=name, score=0.0, type=CONTROL)
-    result.pieces.add(piece="<unk>", score=0.0, type=UNKNOWN)
-    # At this price it is never chosen.
-    result.pieces.add(piece="<unk>NOTUSED", score=-100.0, type=NORMAL)
-    for name in ("<s>", "</s>"):
-        result.pieces.add(piece=name, score=0.0, type=CONTROL)
-    result.pieces.extend(own)
-    spec = result.trainer_spec
-    spec.bos_id, spec.eos_id, spec.vocab_size = 5, 6, len(result.pieces)
+    ordered = with_fairseq_ids(model)
+    result = _reordered(ordered, _CAMEMBERT_FIRST, ordered.pieces[4:])
+    result.trainer_spec.bos_id, result.trainer_spec.eos_id = 5, 6
     return result
 
 
@@ -543,14 +543,9 @@ def without_camembert_ids(model):
     names = [piece.piece for piece in model.pieces]
     if names[:7] != _CAMEMBERT_FIRST or names[-1] != "<mask>":
         return None
-    result = model_proto()
-    result.CopyFrom(model)
-    del result.pieces[:]
-    for name in ("<s>", "<pad>", "</s>"):
-        result.pieces.add(piece=name, score=0.0, type=CONTROL)
-    result.pieces.add(piece="<unk>", score=0.0, type=UNKNOWN)
-    result.pieces.extend(model.pieces[7:])
-    return without_fairseq_ids(result)
+    return without_fairseq_ids(
+        _reordered(model, ("<s>", "<pad>", "</s>", "<unk>"), model.pieces[7:])
+    )
 
 
 def without_fairseq_ids(model):
@@ -565,16 +560,9 @@ def without_fairseq_ids(model):
     names = [piece.piece for piece in model.pieces]
     if names[:4] != ["<s>", "<pad>", "</s>", "<unk>"] or names[-1] != "<mask>":
         return None
-    result = model_proto()
-    result.CopyFrom(model)
-    del result.pieces[:]
-    result.pieces.add(piece="<unk>", score=0.0, type=UNKNOWN)
-    for name in ("<s>", "</s>"):
-        result.pieces.add(piece=name, score=0.0, type=CONTROL)
-    result.pieces.extend(model.pieces[4:-1])
+    result = _reordered(model, ("<unk>", "<s>", "</s>"), model.pieces[4:-1])
     spec = result.trainer_spec
     spec.unk_id, spec.bos_id, spec.eos_id, spec.pad_id = 0, 1, 2, -1
-    spec.vocab_size = len(result.pieces)
     return result
 
 
