@@ -14,6 +14,7 @@ __all__ = [
     "TruncationWarning",
     "length_grouped_batches",
     "sorted_batches",
+    "text_batches",
     "warn_of_cuts",
     "without_autotuning",
 ]
@@ -36,6 +37,7 @@ class TokenizedTexts:
     Args:
         preprocessor: The ``Preprocessor`` of the model.
         texts: A list of strings, or of (text, text) pairs.
+        targets: (texts, ...) array: what a model is to say of each; None: nothing is known.
 
     Attributes:
         lengths: (texts,) int32: ids per text after packing, special tokens included.
@@ -46,8 +48,9 @@ class TokenizedTexts:
         TensorShape([2, 6])
     """
 
-    def __init__(self, preprocessor, texts):
+    def __init__(self, preprocessor, texts, targets=None):
         self._preprocessor = preprocessor
+        self.targets = targets
         pairs = bool(texts) and isinstance(texts[0], tuple | list)
         sides = list(zip(*texts, strict=True)) if pairs else [texts]
         self._sides = [self._tokenize(list(side)) for side in sides]
@@ -70,25 +73,24 @@ class TokenizedTexts:
         """
         return self._preprocessor.pack(*(tf.gather(side, rows) for side in self._sides))
 
-    def dataset(self, batches, labels=None) -> tf.data.Dataset:
+    def dataset(self, batches) -> tf.data.Dataset:
         """A dataset of packed batches, one per array of row numbers.
 
         Args:
             batches: A function that returns the arrays of one pass; called anew for each pass.
-            labels: (texts,) array, or None.
 
         Returns:
-            Elements ``ids`` or ``(ids, labels)``, with known cardinality.
+            Elements ``(ids, targets)``, or ``ids`` without targets; the cardinality is known.
         """
         count = len(batches())
         rows = tf.data.Dataset.from_generator(
             lambda: iter(batches()), output_signature=tf.TensorSpec((None,), tf.int64)
         )
         rows = rows.apply(tf.data.experimental.assert_cardinality(count))
-        if labels is None:
+        if self.targets is None:
             return without_autotuning(rows.map(self.batch).prefetch(2))
-        labels = tf.constant(labels)
-        labelled = rows.map(lambda r: (self.batch(r), tf.gather(labels, r)))
+        targets = tf.constant(self.targets)
+        labelled = rows.map(lambda r: (self.batch(r), tf.gather(targets, r)))
         return without_autotuning(labelled.prefetch(2))
 
     def _tokenize(self, texts):
@@ -127,7 +129,7 @@ def warn_of_cuts(cut, seq_length: int):
             f"{count} of {len(cut)} texts are longer than seq_length={seq_length} tokens and were "
             f"cut; the longest has {seq_length + int(cut.max())}.",
             TruncationWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -167,3 +169,18 @@ def sorted_batches(lengths, batch_size: int) -> list[np.ndarray]:
     """
     order = np.argsort(-np.asarray(lengths), kind="stable")
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def text_batches(texts, batch_size: int) -> list[np.ndarray]:
+    """All texts in batches by falling number of characters, before anything is tokenized.
+
+    Args:
+        texts: Strings, or tuples and lists of them.
+        batch_size: As for ``length_grouped_batches``.
+
+    Example:
+        >>> [batch.tolist() for batch in text_batches(["a", "ccc", ("b", "b")], 2)]
+        [[1, 2], [0]]
+    """
+    lengths = [len(t) if isinstance(t, str | bytes) else sum(map(len, t)) for t in texts]
+    return sorted_batches(lengths, batch_size)

@@ -32,6 +32,9 @@ class HeadModel(keras.Model):
         ValueError: If the vocabulary or the sequence length does not fit the encoder.
     """
 
+    #: Whether answers of several windows of one text are put together.
+    takes_windows = False
+
     def __init__(self, encoder, preprocessor=None, head_is_fresh=True, **kwargs):
         # The encoder's policy, so that Keras scales the loss where the encoder runs in float16.
         super().__init__(dtype=encoder.dtype_policy, **kwargs)
@@ -40,7 +43,7 @@ class HeadModel(keras.Model):
         self.head_is_fresh = head_is_fresh
         self.load_report = None
         if preprocessor is not None:
-            _check_fit(encoder.config, preprocessor)
+            _check_fit(encoder.config, preprocessor, self.takes_windows)
 
     # Heads.
 
@@ -123,6 +126,8 @@ class HeadModel(keras.Model):
         seq_length=None,
         use_pooler=None,
         verify=False,
+        stride=None,
+        truncation="longest_first",
         **encoder_options,
     ):
         """Makes a model of an open checkpoint: what all ``from_pretrained`` do.
@@ -134,12 +139,15 @@ class HeadModel(keras.Model):
             seq_length: Longest input in tokens; default: what the checkpoint allows.
             use_pooler: Whether the encoder has a pooler; default: as the class needs it.
             verify: Whether to compare with the numbers beside the checkpoint.
+            stride: As ``Preprocessor`` takes it; only models that put windows together take one.
+            truncation: As ``Preprocessor`` takes it.
             **encoder_options: Passed to the encoder, such as ``dtype="mixed_bfloat16"``.
         """
         config = checkpoint.config
         use_pooler = cls.needs_pooler(config) if use_pooler is None else use_pooler
         config = dataclasses.replace(config, use_pooler=use_pooler)
-        preprocessor = _preprocessor(checkpoint, seq_length)
+        windows = {"stride": stride, "truncation": truncation}
+        preprocessor = _preprocessor(checkpoint, seq_length, **windows)
         model = cls(checkpoint.make_encoder(config, **encoder_options), preprocessor, **options)
         heads = model.head_layers()
         found = {kind: heads[kind] for kind in heads if kind in loaded_heads}
@@ -198,7 +206,7 @@ class HeadModel(keras.Model):
         return None
 
 
-def _preprocessor(checkpoint, seq_length):
+def _preprocessor(checkpoint, seq_length, **options):
     """The checkpoint's preprocessor; None, with a warning, where it has no vocabulary.
 
     None too on other backends than TensorFlow.
@@ -212,10 +220,10 @@ def _preprocessor(checkpoint, seq_length):
     except FileNotFoundError as error:
         warnings.warn(f"The model takes ids only, no text: {error}", stacklevel=4)
         return None
-    return Preprocessor(tokenizer, seq_length=seq_length or checkpoint.seq_length)
+    return Preprocessor(tokenizer, seq_length=seq_length or checkpoint.seq_length, **options)
 
 
-def _check_fit(config, preprocessor):
+def _check_fit(config, preprocessor, takes_windows):
     tokens = preprocessor.tokenizer.vocabulary_size
     if tokens > config.vocab_size:
         raise ValueError(
@@ -228,7 +236,7 @@ def _check_fit(config, preprocessor):
             "rows; the last rows will never be used.",
             stacklevel=4,
         )
-    if preprocessor.stride is not None:
+    if preprocessor.stride is not None and not takes_windows:
         raise ValueError(
             f"The preprocessor makes windows of long texts (stride={preprocessor.stride}); this "
             "model answers once per text. Use a Preprocessor with stride=None, which cuts them."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import keras
@@ -12,6 +13,7 @@ from keras_bert.data.batching import (
     TokenizedTexts,
     length_grouped_batches,
     sorted_batches,
+    text_batches,
     warn_of_cuts,
     without_autotuning,
 )
@@ -34,9 +36,13 @@ class UntrainedHeadWarning(UserWarning):
 class TaskModel(HeadModel):
     """A model with a head that is trained and asked in text.
 
-    A task says what its labels and answers are by five methods: ``call`` (ids → raw outputs),
-    ``answers`` (raw outputs → named tensors, in the graph), ``targets`` (labels → numbers),
-    ``default_loss`` and ``default_metrics``.
+    A task says what its labels and answers are. Always: ``call`` (ids → raw outputs),
+    ``default_loss`` and ``default_metrics``. Where a text is one row of ids with one label:
+    ``answers`` (raw outputs → named tensors, in the graph) and ``targets`` (labels → numbers).
+    Where it is not, in their place: ``text_answers`` (strings → named tensors, in the graph) and
+    ``labelled_rows`` (texts and labels → rows of ids and targets). Where its examples look
+    otherwise: ``read_labelled``, ``read_texts``, ``strings`` and ``read_answer``. Where the field's
+    score is one of whole answers: ``scores``.
 
     Args:
         encoder: A ``BertEncoder``.
@@ -50,16 +56,69 @@ class TaskModel(HeadModel):
         self.takes_pairs = takes_pairs
         self._answer_function = None
         self._text_answer_functions = {}
+        self._validation_examples = None
 
     # What a task defines.
+
+    @property
+    def one_row_per_text(self) -> bool:
+        """Whether a text is always one row of ids, whose answer is ``answers`` of its outputs."""
+        return True
+
+    def read_labelled(self, x, y=None) -> tuple[list, list]:
+        """Checks labelled examples as users hand them to ``fit``: returns texts and labels."""
+        return labelled_texts(x, y)
+
+    def read_texts(self, x) -> list:
+        """Checks texts as users hand them to ``predict``; returns a list."""
+        return read_texts_argument(x)
+
+    def labelled_rows(self, texts, labels):
+        """Turns examples into rows of ids with targets: ``TokenizedTexts`` or ``PackedRows``."""
+        return TokenizedTexts(self.text_preprocessor(), texts, self.targets(labels))
+
+    def targets(self, labels) -> np.ndarray:
+        """Turns labels as users write them into the numbers that the loss takes."""
+        raise NotImplementedError
 
     def answers(self, outputs) -> dict[str, tf.Tensor]:
         """Turns raw outputs into the task's answers: named tensors, first axis the batch."""
         raise NotImplementedError
 
-    def targets(self, labels) -> np.ndarray:
-        """Turns labels as users write them into the numbers that the loss takes."""
-        raise NotImplementedError
+    def strings(self, texts) -> list[list[str]]:
+        """Turns a batch of texts into what ``text_answers`` takes: a list for each argument."""
+        pairs = isinstance(texts[0], tuple | list)
+        return list(map(list, zip(*texts, strict=True))) if pairs else [list(texts)]
+
+    def text_answers(self, *texts) -> dict[str, tf.Tensor]:
+        """Answers strings, in the graph.
+
+        Args:
+            *texts: (batch,) string, one tensor per segment.
+
+        Returns:
+            Named tensors, dense or ragged, first axis the batch; among them ``truncated`` int32
+            (batch,), the pieces that were cut from each text.
+        """
+        ids = self.text_preprocessor()(
+            texts[0] if len(texts) == 1 else texts, return_truncated=True
+        )
+        truncated = ids.pop("truncated")
+        return {**self.answers(self(ids, training=False)), "truncated": truncated}
+
+    def read_answer(self, answer: dict) -> dict:
+        """Turns one text's answer, as NumPy values, into Python values."""
+        return answer
+
+    def scores(self, texts, labels, answers) -> dict[str, float]:
+        """The field's scores of whole answers, where a mean over batches would not be them.
+
+        Args:
+            texts: As ``read_labelled`` returned them.
+            labels: As ``read_labelled`` returned them.
+            answers: What ``predict`` says of the texts.
+        """
+        return {}
 
     def default_loss(self):
         """Returns the task's loss."""
@@ -68,10 +127,6 @@ class TaskModel(HeadModel):
     def default_metrics(self) -> list:
         """Returns the task's metrics, new objects."""
         raise NotImplementedError
-
-    def read_answer(self, answer: dict) -> dict:
-        """Turns one text's answer, as NumPy values, into Python values."""
-        return answer
 
     # Training.
 
@@ -158,9 +213,10 @@ class TaskModel(HeadModel):
             kwargs["shuffle"] = False  # the dataset does, by length
         self._start_schedule(x, batch_size or 32, epochs, kwargs)
         if validation_data is not None:
-            validation_data = self._evaluation_dataset(
+            examples, validation_data = self._labelled_data(
                 *_split_validation(validation_data), kwargs.get("validation_batch_size")
             )
+            self._validation_examples = examples
         keeper = _BestWeights()
         callbacks = [*_as_callbacks(kwargs.pop("callbacks", None)), _MarkTrained(), keeper]
         try:
@@ -176,6 +232,8 @@ class TaskModel(HeadModel):
         except KeyboardInterrupt:
             keeper.restore()
             raise
+        finally:
+            self._validation_examples = None
 
     def train_step(self, data):
         """One step, only once the batch is there."""
@@ -201,10 +259,16 @@ class TaskModel(HeadModel):
         if not self.compiled:
             self.compile()
         # fit evaluates through here too, with a dataset that is ready.
+        in_fit = kwargs.get("_use_cached_eval_dataset")
+        examples = self._validation_examples if in_fit else None
         if is_texts(x):
             self._warn_of_fresh_head("evaluate")
-            x, y, batch_size = self._evaluation_dataset(x, y, batch_size), None, None
-        return super().evaluate(x, y, batch_size=batch_size, return_dict=return_dict, **kwargs)
+            examples, x = self._labelled_data(x, y, batch_size)
+            y, batch_size = None, None
+        found = super().evaluate(x, y, batch_size=batch_size, return_dict=True, **kwargs)
+        if examples is not None and type(self).scores is not TaskModel.scores:
+            found |= self.scores(*examples, self._answer_all(examples[0], batch_size or 32))
+        return found if return_dict else list(found.values())
 
     # Answers.
 
@@ -229,28 +293,37 @@ class TaskModel(HeadModel):
             return super().predict(x, batch_size=batch_size, **kwargs)
         if isinstance(x, tf.data.Dataset):
             x = _strings_of(x)
-        texts = read_texts_argument(x)
-        if len(texts) <= (batch_size or 32):
+        return self._answer_all(self.read_texts(x), batch_size or 32)
+
+    def _answer_all(self, texts, batch_size):
+        """Answers of any number of texts, in batches of similar length."""
+        if len(texts) <= batch_size:
             return self._read_answers(self._answer_texts(texts))
-        tokens = TokenizedTexts(self.text_preprocessor(), texts)
+        if self.one_row_per_text:
+            tokens = TokenizedTexts(self.text_preprocessor(), texts)
+            batches = sorted_batches(tokens.lengths, batch_size)
+        else:
+            batches = text_batches(texts, batch_size)
         results = [None] * len(texts)
-        for rows in sorted_batches(tokens.lengths, batch_size or 32):
-            answers = self._read_answers(self._graph_answers()(tokens.batch(rows)))
-            for row, answer in zip(rows, answers, strict=True):
+        for rows in batches:
+            if self.one_row_per_text:
+                answers = self._graph_answers()(tokens.batch(rows))
+            else:
+                answers = self._answer_texts([texts[row] for row in rows])
+            for row, answer in zip(rows, self._read_answers(answers), strict=True):
                 results[row] = answer
         return results
 
     def _answer_texts(self, texts):
         """Answers of one batch of texts, from strings to answers in one call of one graph."""
-        pairs = isinstance(texts[0], tuple | list)
-        sides = list(map(list, zip(*texts, strict=True))) if pairs else [texts]
-        answers = self._graph_text_answers(len(sides))(*map(string_tensor, sides))
+        sides = [string_tensor(side) for side in self.strings(texts)]
+        answers = self._graph_text_answers(len(sides))(*sides)
         warn_of_cuts(answers.pop("truncated").numpy(), self.text_preprocessor().seq_length)
         return answers
 
     def _read_answers(self, answers):
         """Named tensors of a batch → one dict of Python values per text."""
-        columns = {name: tensor.numpy() for name, tensor in answers.items()}
+        columns = {name: _rows_of(tensor) for name, tensor in answers.items()}
         rows = zip(*columns.values(), strict=True)
         return [self.read_answer(dict(zip(columns, row, strict=True))) for row in rows]
 
@@ -268,16 +341,8 @@ class TaskModel(HeadModel):
         """The function strings → answers, and ``truncated``, of so many strings per example."""
         # One each: a tf.function that takes any number of them fails on the second number.
         if sides not in self._text_answer_functions:
-
-            def answer(*texts):
-                ids = self.text_preprocessor()(
-                    texts[0] if sides == 1 else texts, return_truncated=True
-                )
-                truncated = ids.pop("truncated")
-                return {**self.answers(self(ids, training=False)), "truncated": truncated}
-
             self._text_answer_functions[sides] = tf.function(
-                answer, autograph=False, reduce_retracing=True
+                lambda *texts: self.text_answers(*texts), autograph=False, reduce_retracing=True
             )
         return self._text_answer_functions[sides]
 
@@ -295,19 +360,18 @@ class TaskModel(HeadModel):
     def _training_dataset(self, x, y, batch_size):
         if isinstance(x, tf.data.Dataset):
             return self._map_dataset(x, batch_size)
-        texts, labels = labelled_texts(x, y)
+        texts, labels = self.read_labelled(x, y)
         self._note_pairs(isinstance(texts[0], tuple | list))
-        targets = self.targets(labels)
-        tokens = TokenizedTexts(self.text_preprocessor(), texts)
+        rows = self.labelled_rows(texts, labels)
         # Drawn from NumPy's global generator, so that keras.utils.set_random_seed decides it.
         seed, epoch = int(np.random.randint(2**31)), -1
 
         def batches():
             nonlocal epoch
             epoch += 1
-            return length_grouped_batches(tokens.lengths, batch_size, seed=seed + epoch)
+            return length_grouped_batches(rows.lengths, batch_size, seed=seed + epoch)
 
-        return tokens.dataset(batches, targets)
+        return rows.dataset(batches)
 
     def _note_pairs(self, pairs):
         # RoBERTa and DistilBERT tell texts apart by the separators between them alone.
@@ -319,15 +383,16 @@ class TaskModel(HeadModel):
             )
         self.takes_pairs = pairs
 
-    def _evaluation_dataset(self, x, y=None, batch_size=None):
+    def _labelled_data(self, x, y=None, batch_size=None):
+        """The examples, where they can be had, and what Keras evaluates: of any form of data."""
         if isinstance(x, tf.data.Dataset):
-            return self._map_dataset(x, batch_size or 32) if is_texts(x) else x
+            return None, self._map_dataset(x, batch_size or 32) if is_texts(x) else x
         if not is_texts(x):
-            return (x, y) if y is not None else x
-        texts, labels = labelled_texts(x, y)
-        tokens = TokenizedTexts(self.text_preprocessor(), texts)
-        batches = sorted_batches(tokens.lengths, batch_size or 32)
-        return tokens.dataset(lambda: batches, self.targets(labels))
+            return None, (x, y) if y is not None else x
+        texts, labels = self.read_labelled(x, y)
+        rows = self.labelled_rows(texts, labels)
+        batches = sorted_batches(rows.lengths, batch_size or 32)
+        return (texts, labels), rows.dataset(lambda: batches)
 
     def _map_dataset(self, dataset, batch_size):
         """A user's dataset of (text or pair, label), tokenised batch by batch."""
@@ -418,6 +483,14 @@ def _split_validation(data):
     ):
         return data
     return data, None
+
+
+def _rows_of(tensor):
+    """A tensor's rows as NumPy values; those of a ragged one are of any length."""
+    if not isinstance(tensor, tf.RaggedTensor):
+        return tensor.numpy()
+    values, splits = _rows_of(tensor.values), tensor.row_splits.numpy()
+    return [values[start:end] for start, end in itertools.pairwise(splits)]
 
 
 def _strings_of(dataset):

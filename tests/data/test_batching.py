@@ -88,9 +88,9 @@ def test_cuts_are_reported(preprocessor):
 
 
 def test_each_pass_asks_for_new_batches(preprocessor):
-    tokens = TokenizedTexts(preprocessor, ["no", "yes", "what"])
+    tokens = TokenizedTexts(preprocessor, ["no", "yes", "what"], targets=[7, 8, 9])
     passes = iter([None, [np.array([0])] * 2, [np.array([1, 2])] * 2])
-    dataset = tokens.dataset(lambda: next(passes) or [np.array([0])] * 2, labels=[7, 8, 9])
+    dataset = tokens.dataset(lambda: next(passes) or [np.array([0])] * 2)
     assert dataset.cardinality() == 2
     labels = [[y.numpy().tolist() for _, y in dataset] for _ in range(2)]
     assert labels == [[[7], [7]], [[8, 9], [8, 9]]]
@@ -98,9 +98,11 @@ def test_each_pass_asks_for_new_batches(preprocessor):
 
 
 def test_no_thread_tunes_our_datasets(preprocessor):
-    tokens = TokenizedTexts(preprocessor, ["a", "b c"])
+    texts = ["a", "b c"]
+    tokens = TokenizedTexts(preprocessor, texts)
+    labelled = TokenizedTexts(preprocessor, texts, [1, 2])
     assert tokens.dataset(lambda: [[0, 1]]).options().autotune.enabled is False
-    assert tokens.dataset(lambda: [[0, 1]], [1, 2]).options().autotune.enabled is False
+    assert labelled.dataset(lambda: [[0, 1]]).options().autotune.enabled is False
 
 
 def test_autotuning_that_was_asked_for_stays():
