@@ -7,6 +7,7 @@ import os
 import warnings
 from typing import Any
 
+from keras_bert.checkpoints.buffers import to_be_filled
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.checkpoints.sentence_transformers import (
     read_embedding,
@@ -17,7 +18,6 @@ from keras_bert.checkpoints.sources import resolve
 from keras_bert.checkpoints.verification import compare, compute, store
 from keras_bert.checkpoints.writing import Parts, new_folder
 from keras_bert.config import EncoderConfig
-from keras_bert.layers.initializers import without_random_start
 
 __all__ = ["FORMATS", "convert", "save"]
 
@@ -141,7 +141,7 @@ def load_parts(checkpoint: Any, verify: bool = False) -> tuple[Parts, LoadReport
 
     kinds, config = checkpoint.sure_heads, checkpoint.config
     encoder = checkpoint.make_encoder()
-    with without_random_start():
+    with to_be_filled():
         heads = {kind: make_head(kind, config, checkpoint.heads[kind]) for kind in kinds}
     report = checkpoint.load(encoder, heads, verify=verify)
     labelled = [kind for kind in kinds if kind in ("classifier", "token_classifier")]
@@ -202,7 +202,7 @@ def _under(config: EncoderConfig, parts: Parts) -> Parts:
     from keras_bert.models.heads import make_head
 
     counts = {kind: getattr(layer, "num_classes", None) for kind, layer in parts.heads.items()}
-    with without_random_start():
+    with to_be_filled():
         encoder = type(parts.encoder)(config)
         heads = {kind: make_head(kind, config, count) for kind, count in counts.items()}
     encoder.set_weights(parts.encoder.get_weights())

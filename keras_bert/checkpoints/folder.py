@@ -8,12 +8,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from keras_bert.checkpoints.buffers import to_be_filled
 from keras_bert.checkpoints.loading import Table, Tensors, fill, head_table, part_tables
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.checkpoints.verification import compare, read_numbers
 from keras_bert.checkpoints.writing import Parts
 from keras_bert.config import EncoderConfig
-from keras_bert.layers.initializers import without_random_start
 from keras_bert.models.heads import HEADS
 
 __all__ = ["CONFIG_FIELDS", "FolderCheckpoint", "read_json"]
@@ -131,7 +131,7 @@ class FolderCheckpoint:
         config = self.config if config is None else config
         # A pooler that the checkpoint lacks keeps what it starts with.
         lacks = config.use_pooler and not self.config.use_pooler
-        with contextlib.nullcontext() if lacks else without_random_start():
+        with contextlib.nullcontext() if lacks else to_be_filled():
             return make_encoder(config, **kwargs)
 
     def load(self, encoder: Any, heads: Mapping[str, Any], verify: bool = False) -> LoadReport:

@@ -19,7 +19,7 @@ from typing import Any
 
 from keras_bert.checkpoints.folder import FolderCheckpoint, read_json
 from keras_bert.checkpoints.huggingface.xlnet import SHAPES
-from keras_bert.checkpoints.loading import Table, check_sizes
+from keras_bert.checkpoints.loading import Table, Tensors, check_sizes
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.checkpoints.tf_variables import Variables, find_prefix
 from keras_bert.config import XLNetConfig
@@ -200,7 +200,7 @@ class XLNetCheckpoint(FolderCheckpoint):
         return name == "model/lm_loss/weight"
 
 
-class _Layers:
+class _Layers(Tensors):
     """Variables, those for all layers cut into one for each."""
 
     def __init__(self, variables, num_layers):

@@ -20,6 +20,7 @@ import h5py
 import ml_dtypes
 import numpy as np
 
+from keras_bert.checkpoints.loading import Tensors
 from keras_bert.checkpoints.report import CheckpointError, some_of
 
 __all__ = ["HDF5Tensors"]
@@ -39,7 +40,7 @@ class _Entry(NamedTuple):
     shape: tuple[int, ...]
 
 
-class HDF5Tensors:
+class HDF5Tensors(Tensors):
     """The datasets of one or several HDF5 files, named by their paths, as in ``a/b/kernel``.
 
     Only the tree of groups is read on construction, and checked.
@@ -83,14 +84,32 @@ class HDF5Tensors:
         Raises:
             CheckpointError: If its bytes are damaged.
         """
-        path, dtype, _ = self._entries[name]
-        with _opened(path) as file:
-            dataset = file[name]
-            _check_chunks(path, name, dataset)
+        dtype = self._entries[name].dtype
+        with self._dataset(name) as dataset:
             tensor = dataset[()]
         # HDF5 has no bfloat16; Keras writes its two bytes as they are.
         tensor = np.asarray(tensor).view(dtype) if dtype == ml_dtypes.bfloat16 else tensor
         return np.asarray(tensor, np.float32 if self.is_floating(name) else dtype)
+
+    def read_into(self, name: str, out: np.ndarray) -> None:
+        """Reads a floating tensor to where it is wanted: a float32 array of its shape.
+
+        Raises:
+            CheckpointError: If its bytes are damaged.
+        """
+        if self._entries[name].dtype == out.dtype and out.flags.c_contiguous and out.size:
+            with self._dataset(name) as dataset:
+                dataset.read_direct(out)
+        else:
+            super().read_into(name, out)
+
+    @contextlib.contextmanager
+    def _dataset(self, name):
+        """A dataset of an open file, its chunks checked."""
+        path = self._entries[name].path
+        with _opened(path) as file:
+            _check_chunks(path, name, file[name])
+            yield file[name]
 
 
 @contextlib.contextmanager

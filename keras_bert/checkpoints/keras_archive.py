@@ -7,8 +7,8 @@ import zipfile
 
 import keras
 
+from keras_bert.checkpoints.buffers import to_be_filled
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
-from keras_bert.layers.initializers import without_random_start
 
 __all__ = ["KerasCheckpoint"]
 
@@ -34,7 +34,7 @@ class KerasCheckpoint:
         from keras_bert.models.encoder import Encoder
 
         try:
-            with without_random_start():
+            with to_be_filled():
                 model = keras.saving.load_model(self.path, compile=False)
         except (zipfile.BadZipFile, ValueError, KeyError, OSError, TypeError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

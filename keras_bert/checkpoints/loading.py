@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from keras_bert.checkpoints.buffers import as_tensor, empty
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 
 __all__ = [
@@ -61,6 +62,10 @@ class Tensors(Protocol):
 
     def read(self, name: str) -> np.ndarray:
         """A tensor; floating ones as float32."""
+
+    def read_into(self, name: str, out: np.ndarray) -> None:
+        """Reads a floating tensor to where it is wanted: a float32 array of its shape."""
+        out[...] = self.read(name)
 
 
 def encoder_table(
@@ -234,7 +239,8 @@ def fill(
             f"{f'; and {more} more' if more > 0 else ''}."
         )
     for variable, names in plan:
-        variable.assign(_value(source, tensors, names, transposed(variable, names[0])))
+        turned = transposed(variable, names[0])
+        variable.assign(_value(source, tensors, names, tuple(variable.shape), turned))
     return LoadReport(source, sorted(used), left_out)
 
 
@@ -256,17 +262,23 @@ def _problems(tensors, variable, names, transposed):
     return problems
 
 
-def _value(source, tensors, names, transposed):
-    values = []
-    for name in names:
-        value = tensors.read(name)
+def _value(source, tensors, names, shape, transposed):
+    """What a variable of this shape is to hold: one tensor, or several joined along the last axis.
+
+    That axis is the first one of tensors that are the transpose, so they stand one behind the other
+    already when they have been read, and are turned all at once.
+    """
+    buffer = empty(shape[::-1] if transposed else shape)
+    axis = 0 if transposed else -1
+    parts = np.split(buffer, len(names), axis) if len(names) > 1 else [buffer]
+    for name, part in zip(names, parts, strict=True):
+        tensors.read_into(name, part)
         # The sum first, which needs no memory: it may overflow, but not hide anything.
-        if not np.isfinite(value.sum()) and not np.isfinite(value).all():
+        if not np.isfinite(part.sum()) and not np.isfinite(part).all():
             warnings.warn(f"{source}: {name} holds NaN or infinity.", stacklevel=6)
-        # By the backend, which transposes ten times as fast as NumPy.
-        value = keras.ops.convert_to_tensor(value)
-        values.append(keras.ops.transpose(value) if transposed else value)
-    return values[0] if len(values) == 1 else keras.ops.concatenate(values, axis=-1)
+    value = as_tensor(buffer)
+    # By the backend, which transposes several times as fast as NumPy.
+    return keras.ops.transpose(value) if transposed else value
 
 
 def _reason(name, ignored):

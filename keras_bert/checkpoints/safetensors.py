@@ -9,6 +9,7 @@ import os
 import ml_dtypes
 import numpy as np
 
+from keras_bert.checkpoints.loading import Tensors
 from keras_bert.checkpoints.report import CheckpointError, some_of
 from keras_bert.checkpoints.writing import Entry
 
@@ -32,7 +33,7 @@ DTYPES = {
 MOST_HEADER_BYTES = 100_000_000
 
 
-class TensorFiles:
+class TensorFiles(Tensors):
     """The tensors of one or several safetensors files, by name.
 
     Only headers are read on construction, and checked: types, shapes and places in the file.
@@ -72,12 +73,29 @@ class TensorFiles:
 
     def read(self, name: str) -> np.ndarray:
         """Reads one tensor; floating types come back as float32."""
-        path, dtype, shape, start, size = self._entries[name]
-        with open(path, "rb") as file:
+        _, dtype, shape, _, _ = self._entries[name]
+        raw = np.empty(shape, dtype)
+        self._read_raw(name, raw)
+        return raw.astype(np.float32, copy=False) if self.is_floating(name) else raw
+
+    def read_into(self, name: str, out: np.ndarray) -> None:
+        """Reads a floating tensor to where it is wanted: a float32 array of its shape."""
+        if self._entries[name][1] == out.dtype and out.flags.c_contiguous:
+            self._read_raw(name, out)
+        else:
+            super().read_into(name, out)
+
+    def _read_raw(self, name, out):
+        path, _, _, start, size = self._entries[name]
+        with open(path, "rb", buffering=0) as file:
             file.seek(start)
-            raw = file.read(size)
-        tensor = np.frombuffer(raw, dtype).reshape(shape)
-        return tensor.astype(np.float32, copy=False) if self.is_floating(name) else tensor
+            room, read = memoryview(out.reshape(-1).view(np.uint8)), 0
+            # The system hands over 2 GiB at a time at most.
+            while read < size:
+                more = file.readinto(room[read:])
+                if not more:
+                    raise CheckpointError(f"{path} has become shorter while it was read.")
+                read += more
 
 
 def _read_header(path):

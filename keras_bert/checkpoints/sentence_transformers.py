@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from keras_bert.checkpoints.buffers import to_be_filled
 from keras_bert.checkpoints.folder import read_json
 from keras_bert.checkpoints.huggingface.tensors import open_tensors
 from keras_bert.checkpoints.loading import fill
@@ -19,7 +20,6 @@ from keras_bert.checkpoints.sources import resolve
 from keras_bert.checkpoints.verification import compare, read_numbers
 from keras_bert.checkpoints.writing import Parts, entries
 from keras_bert.config import ACTIVATIONS as BERT_ACTIVATIONS
-from keras_bert.layers.initializers import without_random_start
 from keras_bert.layers.pooling import POOLING_MODES, EmbeddingHead
 
 __all__ = [
@@ -306,7 +306,7 @@ def load_model(
     options = _options(modules, saved)
     if modules is not None and modules.seq_length is not None and seq_length is None:
         seq_length = min(modules.seq_length, checkpoint.config.max_seq_length)
-    with without_random_start() if options.get("dense") else contextlib.nullcontext():
+    with to_be_filled() if options.get("dense") else contextlib.nullcontext():
         model = cls.load(
             checkpoint, {**options, **changed}, [], seq_length, verify=verify, **encoder_options
         )
@@ -355,7 +355,7 @@ def read_embedding(folder: str, width: int) -> EmbeddingHead | None:
     modules = read_modules(folder)
     if modules is None:
         return None
-    with without_random_start():
+    with to_be_filled():
         head = EmbeddingHead(modules.pooling, modules.dense, modules.normalize)
         head.build((None, None, width))
     _fill_dense(folder, modules, head)

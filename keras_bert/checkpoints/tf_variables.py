@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from keras_bert.checkpoints.loading import Tensors
 from keras_bert.checkpoints.report import CheckpointError
 
 __all__ = ["OBJECT_GRAPH", "Variables", "find_prefix", "is_object_based", "prefixes"]
@@ -20,7 +21,7 @@ OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError)
 
 
-class Variables:
+class Variables(Tensors):
     """The variables of a checkpoint, read one at a time.
 
     Args:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple
 import ml_dtypes
 import numpy as np
 
+from keras_bert.checkpoints.loading import Tensors
 from keras_bert.checkpoints.report import CheckpointError
 
 __all__ = ["PickledTensors"]
@@ -66,7 +67,7 @@ class _Entry(NamedTuple):
     strides: tuple[int, ...]
 
 
-class PickledTensors:
+class PickledTensors(Tensors):
     """The tensors of one or several ``pytorch_model.bin`` files, by name.
 
     Args:
@@ -104,14 +105,21 @@ class PickledTensors:
 
     def read(self, name: str) -> np.ndarray:
         """Reads one tensor; floating types come back as float32."""
+        tensor = self._stored(name)
+        return np.array(tensor, np.float32 if self.is_floating(name) else tensor.dtype)
+
+    def read_into(self, name: str, out: np.ndarray) -> None:
+        """Reads a floating tensor to where it is wanted: a float32 array of its shape."""
+        out[...] = self._stored(name)
+
+    def _stored(self, name):
         file, entry = self._entries[name]
         values = np.frombuffer(file.storage(entry.storage), entry.storage.dtype)
         strides = [stride * values.itemsize for stride in entry.strides]
         # `_entry` has checked that this stays inside.
-        tensor = np.lib.stride_tricks.as_strided(
+        return np.lib.stride_tricks.as_strided(
             values[entry.offset :], entry.shape, strides, writeable=False
         )
-        return np.array(tensor, np.float32 if self.is_floating(name) else tensor.dtype)
 
 
 class _ZipFile:

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_bert.checkpoints.garden.names import BERT, FORMER, HEAD_PLACES, UNNAMED, folded
 from keras_bert.checkpoints.garden.object_graph import ROOT, ObjectGraph
+from keras_bert.checkpoints.loading import Tensors
 from keras_bert.checkpoints.report import CheckpointError, some_of
 from keras_bert.checkpoints.tf_variables import OBJECT_GRAPH, Variables
 
@@ -17,7 +18,7 @@ __all__ = ["GardenTensors"]
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-class GardenTensors:
+class GardenTensors(Tensors):
     """The variables of a checkpoint under the names of names.py.
 
     The encoder's are called ``encoder/...`` wherever it is, a head's after the head, all others

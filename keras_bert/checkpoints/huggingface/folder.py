@@ -15,7 +15,7 @@ from keras_bert.checkpoints.huggingface.tensorflow_weights import (
     TensorFlowWeights,
 )
 from keras_bert.checkpoints.huggingface.tensors import open_tensors
-from keras_bert.checkpoints.loading import Table, check_sizes
+from keras_bert.checkpoints.loading import Table, Tensors, check_sizes
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig, ModernBertConfig, XLNetConfig
 
@@ -154,7 +154,7 @@ def _family_of(architectures):
     return next((f for f in families if name.startswith(f.replace("-", ""))), "bert")
 
 
-class _PlainNames:
+class _PlainNames(Tensors):
     """Tensor files under today's names, without the prefix of models with a head."""
 
     def __init__(self, files, prefix):
@@ -188,3 +188,6 @@ class _PlainNames:
 
     def read(self, name):
         return self._files.read(self._names[name])
+
+    def read_into(self, name, out):
+        self._files.read_into(self._names[name], out)

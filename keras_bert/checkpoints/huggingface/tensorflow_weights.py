@@ -47,7 +47,7 @@ SWAPPED = {
 }
 
 
-class TensorFlowWeights:
+class TensorFlowWeights(Tensors):
     """Tensors of a TensorFlow class, under the names and in the shapes of PyTorch's.
 
     Args:

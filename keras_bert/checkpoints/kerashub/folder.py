@@ -15,7 +15,7 @@ from typing import Any
 from keras_bert.checkpoints.folder import FolderCheckpoint, read_json
 from keras_bert.checkpoints.hdf5 import HDF5Tensors
 from keras_bert.checkpoints.kerashub.families import FAMILIES, IGNORED, TASK, heads_axis
-from keras_bert.checkpoints.loading import check_sizes
+from keras_bert.checkpoints.loading import Tensors, check_sizes
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig
 
@@ -224,7 +224,7 @@ class _Place:
     shape: tuple[int, ...]
 
 
-class _Flattened:
+class _Flattened(Tensors):
     """Tensors under today's names, those of attention without an axis for the heads."""
 
     def __init__(self, parts, num_heads):
@@ -263,6 +263,13 @@ class _Flattened:
     def read(self, name):
         place = self._places[name]
         return place.files.read(place.name).reshape(place.shape)
+
+    def read_into(self, name, out):
+        place = self._places[name]
+        if place.files.shape(place.name) == place.shape:
+            place.files.read_into(place.name, out)
+        else:
+            super().read_into(name, out)
 
 
 def _plain(name):
