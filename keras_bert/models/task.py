@@ -346,6 +346,10 @@ class TaskModel(HeadModel):
             )
         return self._text_answer_functions[sides]
 
+    def _forget_graphs(self):
+        super()._forget_graphs()
+        self._answer_function, self._text_answer_functions = None, {}
+
     def _warn_of_fresh_head(self, verb):
         if self.head_is_fresh:
             warnings.warn(
