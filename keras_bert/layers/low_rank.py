@@ -1,5 +1,7 @@
 """LoRA: two narrow matrices that learn in the place of a wide one."""
 
+from typing import ClassVar
+
 import keras
 from keras import initializers, ops
 
@@ -32,13 +34,11 @@ class LowRank:
         ['bias', 'lora_kernel_a', 'lora_kernel_b']
     """
 
-    lora_targets = {"kernel": "kernel"}
+    lora_targets: ClassVar[dict[str, str]] = {"kernel": "kernel"}
     lora_enabled = False
     lora_rank = lora_alpha = None
 
-    def enable_lora(
-        self, rank, lora_alpha=None, a_initializer="he_uniform", b_initializer="zeros"
-    ):
+    def enable_lora(self, rank, lora_alpha=None, a_initializer="he_uniform", b_initializer="zeros"):
         """Freezes the matrices and gives each a change of low rank that learns.
 
         Args:

@@ -1,6 +1,7 @@
 """Attention that knows how far apart two tokens are, and whether they are of one segment."""
 
 import math
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -78,7 +79,9 @@ class RelativeAttention(LowRank, keras.layers.Layer):
         (1, 3, 8)
     """
 
-    lora_targets = {name: f"{name}_kernel" for name in ("query", "key", "value")}
+    lora_targets: ClassVar[dict[str, str]] = {
+        name: f"{name}_kernel" for name in ("query", "key", "value")
+    }
 
     def __init__(self, hidden_size, num_heads, dropout_rate=0.0, initializer_range=0.02, **kwargs):
         super().__init__(**kwargs)

@@ -119,10 +119,10 @@ class PartialTraining:
         if self.lora is None:
             return None
         layers = self._low_rank_places().values()
-        pooler = self.pooler.weights if self.pooler is not None and self.lora["train_pooler"] else []
-        return {id(weight) for layer in layers for weight in layer.lora_weights()} | set(
-            map(id, pooler)
-        )
+        weights = [weight for layer in layers for weight in layer.lora_weights()]
+        if self.pooler is not None and self.lora["train_pooler"]:
+            weights += self.pooler.weights
+        return {id(weight) for weight in weights}
 
     def note_places(self):
         """Gives every weight its ``layers_above``; see the class."""
