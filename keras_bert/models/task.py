@@ -18,6 +18,7 @@ from keras_bert.data.batching import (
     without_autotuning,
 )
 from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
+from keras_bert.data.tf_elements import text_elements
 from keras_bert.models.head_model import HeadModel
 from keras_bert.text.preprocessor import string_tensor
 
@@ -463,6 +464,7 @@ class TaskModel(HeadModel):
 
     def _map_dataset(self, dataset, batch_size):
         """A user's dataset of (text or pair, label), tokenised batch by batch."""
+        dataset = text_elements(dataset, with_labels=True)
         spec = dataset.element_spec
         if not isinstance(spec, tuple) or len(spec) < 2:
             raise ValueError(
@@ -597,7 +599,7 @@ def _rows_of(tensor):
 def _strings_of(dataset):
     """All texts of a dataset of strings or pairs, batched or not; labels are dropped."""
     texts = []
-    for element in dataset.as_numpy_iterator():
+    for element in text_elements(dataset, with_labels=False).as_numpy_iterator():
         parts = element if isinstance(element, tuple) else (element,)
         parts = [p for p in parts if np.asarray(p).dtype.kind in "OSU"]
         columns = [np.atleast_1d(p).tolist() for p in parts]
