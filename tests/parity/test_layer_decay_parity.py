@@ -53,9 +53,8 @@ def without_key_biases(path, array):
 
 
 def compare(ours, theirs, start, steps, tolerance):
-    for path, value in theirs.items():
-        arrays = (without_key_biases(path, x[path]) for x in (ours, theirs, start))
-        one, other, first = arrays
+    for path in theirs:
+        one, other, first = (without_key_biases(path, x[path]) for x in (ours, theirs, start))
         rounding = 2 * steps * np.spacing(np.abs(other))
         off = np.clip(np.abs(one - other) - rounding, 0, None).max()
         assert off <= tolerance * np.abs(other - first).max(), path
