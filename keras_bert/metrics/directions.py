@@ -10,7 +10,7 @@ __all__ = ["better"]
 #: words of both kinds the smallest is: "accuracy_loss" is a loss.
 SMALLEST = ("loss", "perplexity", "error", "mse", "rmse", "mae", "mape", "brier", "divergence")
 LARGEST = (
-    *("accuracy", "acc", "precision", "recall", "f1", "fbeta", "f", "auc", "map", "ap", "mrr"),
+    *("accuracy", "acc", "precision", "recall", "f1", "fbeta", "auc", "map", "ap", "mrr"),
     *("ndcg", "mcc", "matthews", "kappa", "pearson", "spearman", "pearsonr", "spearmanr"),
     *("correlation", "exact", "em", "match", "matches", "jaccard", "iou", "r2", "hit", "hits"),
     *("similarity", "score", "glue", "bleu", "rouge"),

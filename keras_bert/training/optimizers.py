@@ -114,7 +114,8 @@ class AdamW(keras.optimizers.Optimizer):
         if self.gradient_accumulation_steps:
             # Rows of embeddings have no sum with those of other batches.
             grads = [tf.convert_to_tensor(grad) for grad in grads]
-            self._stepped = list(trainable_variables)
+            # By number: variables in an attribute would be saved with the optimiser's own.
+            self._stepped = tuple(self._get_variable_index(v) for v in trainable_variables)
         super()._backend_apply_gradients(grads, trainable_variables)
 
     def finish_accumulation(self):
@@ -122,9 +123,10 @@ class AdamW(keras.optimizers.Optimizer):
         count = self._accumulated()
         if not count:
             return
-        variables = self._stepped  # those alone that there are gradients for
-        sums = [self._accumulated_gradients[self._get_variable_index(v)] for v in variables]
-        grads = self._clip_gradients([tf.convert_to_tensor(s) / float(count) for s in sums])
+        # Those alone that there are gradients for.
+        sums = [tf.convert_to_tensor(self._accumulated_gradients[i]) for i in self._stepped]
+        variables = [self._trainable_variables[i] for i in self._stepped]
+        grads = self._clip_gradients([total / float(count) for total in sums])
         self._backend_update_step(grads, variables, self.learning_rate)
         self._iterations.assign_add(self.gradient_accumulation_steps - count)
         self._backend_reset_gradient_accumulators()

@@ -98,7 +98,93 @@ def test_works_in_a_graph_and_under_xla(jit):
 
 
 def test_round_trips():
-    optimizer = AdamW(WarmupLinearDecay(1e-3, 50), beta_1=0.8, bias_correction=False)
+    optimizer = AdamW(
+        WarmupLinearDecay(1e-3, 50), beta_1=0.8, bias_correction=False, layer_decay=0.9
+    )
     copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert copy.get_config() == optimizer.get_config()
     assert isinstance(copy._learning_rate, WarmupLinearDecay)
+
+
+# Rates per layer, and gradients of several batches.
+
+
+def rates_of(optimizer, weights):
+    """How far each weight goes in a first step, which is the learning rate."""
+    optimizer.apply([tf.ones(v.shape) for v in weights], weights)
+    return [round(float(1 - np.ravel(v)[0]), 4) for v in weights]
+
+
+def test_rates_fall_with_the_layers_above():
+    weights = [keras.Variable(np.ones(2), name="kernel") for _ in range(4)]
+    for weight, above in zip(weights, (3, 1, 0), strict=False):
+        weight.layers_above = above  # the last one has none: it belongs to a head
+    optimizer = AdamW(0.1, weight_decay=0, layer_decay=0.5)
+    assert rates_of(optimizer, weights) == [0.0125, 0.05, 0.1, 0.1]
+    weights = [keras.Variable(np.ones(2), name="kernel") for _ in range(2)]
+    weights[0].layers_above = 3
+    assert rates_of(AdamW(0.1, weight_decay=0), weights) == [0.1, 0.1]
+
+
+def test_weight_decay_goes_by_the_layers_rate():
+    weights = [keras.Variable(np.ones(2), name=name) for name in ("kernel", "bias")]
+    for weight in weights:
+        weight.layers_above = 1
+    AdamW(0.1, weight_decay=0.5, layer_decay=0.5).apply([tf.zeros(2)] * 2, weights)
+    assert [float(v[0]) for v in weights] == pytest.approx([0.975, 1.0])
+
+
+@pytest.mark.parametrize("wrong", [0, -0.5, 1.5])
+def test_layer_decay_is_a_share(wrong):
+    with pytest.raises(ValueError, match="layer_decay is a factor .* received"):
+        AdamW(layer_decay=wrong)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_accumulated_batches_are_one_batch(jit):
+    """Rows of a table, clipping, weight decay and a schedule; the last group has two of three."""
+    random = np.random.default_rng(0)
+    rows = random.integers(0, 5, size=(8, 4))
+    aims = random.normal(size=(8, 4, 3), scale=3).astype(np.float32)
+    start = [random.normal(size=shape) for shape in ((5, 2), (2, 3))]
+
+    def make(**kwargs):
+        weights = [
+            keras.Variable(array, name=name, dtype="float32")
+            for array, name in zip(start, ("word_embeddings", "kernel"), strict=True)
+        ]
+        optimizer = AdamW(WarmupLinearDecay(1e-2, 3, warmup=0.6), weight_decay=0.1, **kwargs)
+        optimizer.build(weights)
+
+        @tf.function(jit_compile=jit, reduce_retracing=True)
+        def step(rows, aims):
+            with tf.GradientTape() as tape:
+                found = tf.gather(weights[0].value, rows) @ weights[1].value
+                loss = tf.reduce_mean(tf.square(found - aims))
+            optimizer.apply(tape.gradient(loss, [w.value for w in weights]), weights)
+
+        return weights, optimizer, step
+
+    weights, optimizer, step = make(gradient_accumulation_steps=3)
+    expected, _, large_step = make()
+    for first in (0, 3, 6):
+        group = slice(first, first + 3)
+        for batch in zip(rows[group], aims[group], strict=True):
+            step(*map(tf.constant, batch))
+        large_step(*(tf.constant(np.concatenate(part[group])) for part in (rows, aims)))
+        if first == 6:
+            optimizer.finish_accumulation()
+        for ours, theirs in zip(weights, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+    assert int(optimizer.iterations) == 3
+    optimizer.finish_accumulation()  # nothing is left
+    assert int(optimizer.iterations) == 3
+
+
+def test_finishing_leaves_weights_without_gradients_alone():
+    weights = [keras.Variable(np.ones(2), name="kernel", dtype="float32") for _ in range(2)]
+    optimizer = AdamW(0.1, weight_decay=0.5, gradient_accumulation_steps=3)
+    with pytest.warns(UserWarning, match="Gradients do not exist"):
+        optimizer.apply([tf.ones(2), None], weights)
+    optimizer.finish_accumulation()
+    assert float(weights[0][0]) < 0.9 and float(weights[1][0]) == 1
