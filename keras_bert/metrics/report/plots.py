@@ -23,7 +23,7 @@ STYLES = [
     ("#D55E00", (6, 2)),
     ("#009E73", (2, 2)),
     ("#CC79A7", (8, 2, 2, 2)),
-    ("#000000", (1, 1)),
+    ("#000000", (9, 2, 2, 2, 2, 2)),
     ("#56B4E9", (10, 3)),
     ("#A66F00", (4, 1, 1, 1)),
     ("#5E3C99", (3, 4)),
@@ -69,9 +69,10 @@ def line_figure(
     axes: tuple[str, str],
     background: Sequence[tuple[np.ndarray, np.ndarray]] = (),
     diagonal: bool = False,
+    corner: tuple[float, float] = (1, 0),
     caption: str | None = None,
 ) -> Figure:
-    """Lines over the unit square.
+    """Lines over the unit square, or over its upper left corner.
 
     Args:
         title: The figure's title.
@@ -79,6 +80,7 @@ def line_figure(
         axes: Names of the x and the y axis.
         background: x and y of thin grey lines without names.
         diagonal: Whether the line that chance would give is drawn.
+        corner: The largest x and the smallest y that are drawn.
         caption: What to see.
     """
     with _axes((5.4, 4.4)) as (figure, plot):
@@ -88,7 +90,10 @@ def line_figure(
             plot.plot([0, 1], [0, 1], color="#5b626d", linewidth=0.8, dashes=(1, 3))
         for (_, x, y), (color, dashes) in zip(lines, STYLES, strict=False):
             plot.plot(x, y, color=color, dashes=dashes or (None, None), linewidth=1.9)
-        plot.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=axes[0], ylabel=axes[1])
+        right, low = corner
+        plot.set_xlim(-0.01 * right, 1.01 * right)
+        plot.set_ylim(low - 0.01 * (1 - low), 1 + 0.02 * (1 - low))
+        plot.set(xlabel=axes[0], ylabel=axes[1])
         picture = _svg(figure, title)
     legend = [
         joined([_line_sample(*style), " ", tag("bdi", name)])
