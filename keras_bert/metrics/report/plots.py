@@ -13,6 +13,7 @@ import numpy as np
 from keras_bert.metrics.curves import Reliability
 from keras_bert.metrics.report.html import Html, joined, tag
 from keras_bert.metrics.report.sections import Figure, number
+from keras_bert.metrics.report.texts import shown_label
 
 __all__ = ["line_figure", "reliability_figure", "require_matplotlib", "scatter_figures"]
 
@@ -96,11 +97,13 @@ def line_figure(
         plot.set(xlabel=axes[0], ylabel=axes[1])
         picture = _svg(figure, title)
     legend = [
-        joined([_line_sample(*style), " ", tag("bdi", name)])
+        joined([_line_sample(*style), shown_label(name)])
         for (name, _, _), style in zip(lines, STYLES, strict=False)
     ]
     if background:
-        legend.append(joined([_line_sample(GREY, (), 1), f" the other {len(background):,}"]))
+        legend.append(
+            joined([_line_sample(GREY, (), 1), tag("span", f"the other {len(background):,}")])
+        )
     return Figure(title, picture, caption, legend)
 
 
@@ -122,9 +125,9 @@ def reliability_figure(found: Reliability) -> Figure:
         below.set(xlim=(0, 1), xlabel="confidence", ylabel="of all")
         picture = _svg(figure, title)
     legend = [
-        joined([_box_sample("#9ec9e8", BLUE), " share of the answers that is right"]),
-        joined([_diamond_sample(), " mean confidence; the line is the gap"]),
-        joined([_box_sample("#c9ced6", "#5b626d"), " share of all answers in the bin"]),
+        joined([_box_sample("#9ec9e8", BLUE), tag("span", "share of the answers that is right")]),
+        joined([_diamond_sample(), tag("span", "mean confidence; the line is the gap")]),
+        joined([_box_sample("#c9ced6", "#5b626d"), tag("span", "share of all answers in the bin")]),
     ]
     caption = (
         f"Expected calibration error {number(found.expected_error)}: the gaps' mean over all "
