@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.metrics.classification import MacroF1
+from keras_bert.metrics.report import classification_sections
 from keras_bert.models.labels import checked_labels, choose_labels
 from keras_bert.models.task import TaskModel
 
@@ -160,6 +161,12 @@ class BertClassifier(TaskModel):
             message = "A label is unknown to the model."
         with tf.control_dependencies([tf.debugging.Assert(known, [message, labels])]):
             return tf.identity(number)
+
+    def report_sections(self, texts, labels, answers):
+        """Scores, confusions, labels, worst errors, curves, calibration, lengths."""
+        names = [self.labels[number] for number in self.targets(labels)]
+        probabilities = [answer["probabilities"] for answer in answers]
+        return classification_sections(texts, names, probabilities, self.labels)
 
     def default_loss(self):
         """Cross entropy over the logits."""

@@ -19,7 +19,9 @@ from keras_bert.data.batching import (
 )
 from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
 from keras_bert.data.tf_elements import text_elements
+from keras_bert.metrics.report import Scores, check_destination, require_matplotlib, write_report
 from keras_bert.models.head_model import HeadModel
+from keras_bert.models.report_facts import report_facts, report_title
 from keras_bert.text.preprocessor import string_tensor
 
 __all__ = ["TaskModel", "UntrainedHeadWarning"]
@@ -123,6 +125,16 @@ class TaskModel(HeadModel):
             answers: What ``predict`` says of the texts.
         """
         return {}
+
+    def report_sections(self, texts, labels, answers) -> list:
+        """What a report shows, in order: ``keras_bert.metrics.report.Section`` objects.
+
+        Args:
+            texts: As ``read_labelled`` returned them.
+            labels: As ``read_labelled`` returned them.
+            answers: What ``predict`` says of the texts.
+        """
+        return [Scores("Scores", None, self.scores(texts, labels, answers))]
 
     def default_loss(self):
         """Returns the task's loss."""
@@ -333,6 +345,38 @@ class TaskModel(HeadModel):
         if examples is not None and type(self).scores is not TaskModel.scores:
             found |= self.scores(*examples, self._answer_all(examples[0], batch_size or 32))
         return found if return_dict else list(found.values())
+
+    def report(self, x, path, y=None, *, title=None, batch_size=None):
+        """Writes one HTML page to look at: scores, errors with their texts, curves, calibration.
+
+        The page needs no other file and no network. Its plots take matplotlib:
+        ``pip install 'keras-bert-garden[report]'``.
+
+        Args:
+            x: Labelled texts, as in ``fit``.
+            path: The HTML file. An existing one is replaced once the new one is whole.
+            y: As in ``fit``.
+            title: The page's heading; default: the model's class and the name of the data's file.
+            batch_size: Texts per step; default 32.
+
+        Returns:
+            The file, a ``pathlib.Path``.
+
+        Raises:
+            ModuleNotFoundError: If matplotlib is not installed.
+            OSError: If ``path`` cannot be written.
+            TypeError: If ``x`` is no text; the message names what it is.
+            ValueError: On an unknown label, a label missing, or no data.
+        """
+        # Before hours of predictions.
+        check_destination(path)
+        require_matplotlib()
+        texts, labels = self.read_labelled(_listed(x), y)
+        self._warn_of_fresh_head("report")
+        answers = self._answer_all(self.read_texts(texts), batch_size or 32)
+        sections = self.report_sections(texts, labels, answers)
+        facts = report_facts(self, x, len(texts))
+        return write_report(path, title or report_title(self, x), sections, facts)
 
     # Answers.
 
@@ -594,6 +638,17 @@ def _rows_of(tensor):
         return tensor.numpy()
     values, splits = _rows_of(tensor.values), tensor.row_splits.numpy()
     return [values[start:end] for start, end in itertools.pairwise(splits)]
+
+
+def _listed(x):
+    """Labelled examples; those of a dataset, batched or not, as a list of (text, label)."""
+    if not isinstance(x, tf.data.Dataset):
+        return x
+    spec = x.element_spec
+    if not isinstance(spec, tuple) or len(spec) < 2 or not is_texts(x):
+        raise TypeError(f"Expected a tf.data.Dataset of (text, label); received elements {spec}.")
+    x = x.unbatch() if tf.nest.flatten(spec)[0].shape.rank else x
+    return [(text, label) for text, label, *_ in x.as_numpy_iterator()]
 
 
 def _strings_of(dataset):

@@ -152,7 +152,7 @@ def _row_shares(counts):
 
 def _mixed(right, share):
     """From almost white to the full colour; the root makes few errors visible."""
-    strength = 0.15 + 0.85 * (share if right else share**0.5)
+    strength = 0.2 + 0.8 * (share if right else share**0.5)
     return [round(255 + (part - 255) * strength) for part in (RIGHT if right else WRONG)]
 
 

@@ -13,6 +13,14 @@ __all__ = ["area_of", "curve_figures", "precision_of"]
 Curves = tuple[RocCurve, PrecisionRecallCurve]
 #: As many labels at most get a line with a name: the lowest ones, where there are more.
 MOST_LINES, LOWEST = 7, 5
+#: Where every area is larger than this, of the ROC curves only the upper left corner is drawn: to
+#: the right of it they all are one.
+NEAR_PERFECT, CORNER = 0.97, (0.2, 0.5)
+CAPTIONS = (
+    "The further towards the upper left, the better. In the legend: the area. On the dotted line "
+    "true and false texts are told apart no better than by chance.",
+    "The further towards the upper right, the better. In the legend: the average precision.",
+)
 
 
 def area_of(curves: Mapping[int, Curves], label: int) -> float | None:
@@ -66,9 +74,9 @@ def _figure(title, kind, names, curves, micro):
     if micro is not None:
         lines.insert(0, (f"all decisions (micro): {size(micro[kind]):.4f}", *points(micro[kind])))
     rest = [points(curve) for label, curve in of_labels.items() if label not in shown]
-    captions = [
-        "The further towards the upper left, the better. In the legend: the area. On the dotted "
-        "line true and false texts are told apart no better than by chance.",
-        "The further towards the upper right, the better. In the legend: the average precision.",
-    ]
-    return line_figure(title, lines, axes, rest, diagonal=kind == 0, caption=captions[kind])
+    caption = CAPTIONS[kind]
+    corner = (1, 0)
+    if kind == 0 and min(map(size, of_labels.values())) > NEAR_PERFECT:
+        corner = CORNER
+        caption += f" Only the corner up to {corner[0]} and from {corner[1]} is drawn."
+    return line_figure(title, lines, axes, rest, kind == 0, corner, caption)

@@ -13,6 +13,7 @@ import numpy as np
 from keras_bert.metrics.curves import Reliability
 from keras_bert.metrics.report.html import Html, joined, tag
 from keras_bert.metrics.report.sections import Figure, number
+from keras_bert.metrics.report.texts import shown_label
 
 __all__ = ["line_figure", "reliability_figure", "require_matplotlib", "scatter_figures"]
 
@@ -23,7 +24,7 @@ STYLES = [
     ("#D55E00", (6, 2)),
     ("#009E73", (2, 2)),
     ("#CC79A7", (8, 2, 2, 2)),
-    ("#000000", (1, 1)),
+    ("#000000", (9, 2, 2, 2, 2, 2)),
     ("#56B4E9", (10, 3)),
     ("#A66F00", (4, 1, 1, 1)),
     ("#5E3C99", (3, 4)),
@@ -69,9 +70,10 @@ def line_figure(
     axes: tuple[str, str],
     background: Sequence[tuple[np.ndarray, np.ndarray]] = (),
     diagonal: bool = False,
+    corner: tuple[float, float] = (1, 0),
     caption: str | None = None,
 ) -> Figure:
-    """Lines over the unit square.
+    """Lines over the unit square, or over its upper left corner.
 
     Args:
         title: The figure's title.
@@ -79,6 +81,7 @@ def line_figure(
         axes: Names of the x and the y axis.
         background: x and y of thin grey lines without names.
         diagonal: Whether the line that chance would give is drawn.
+        corner: The largest x and the smallest y that are drawn.
         caption: What to see.
     """
     with _axes((5.4, 4.4)) as (figure, plot):
@@ -88,14 +91,19 @@ def line_figure(
             plot.plot([0, 1], [0, 1], color="#5b626d", linewidth=0.8, dashes=(1, 3))
         for (_, x, y), (color, dashes) in zip(lines, STYLES, strict=False):
             plot.plot(x, y, color=color, dashes=dashes or (None, None), linewidth=1.9)
-        plot.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=axes[0], ylabel=axes[1])
+        right, low = corner
+        plot.set_xlim(-0.01 * right, 1.01 * right)
+        plot.set_ylim(low - 0.01 * (1 - low), 1 + 0.02 * (1 - low))
+        plot.set(xlabel=axes[0], ylabel=axes[1])
         picture = _svg(figure, title)
     legend = [
-        joined([_line_sample(*style), " ", tag("bdi", name)])
+        joined([_line_sample(*style), shown_label(name)])
         for (name, _, _), style in zip(lines, STYLES, strict=False)
     ]
     if background:
-        legend.append(joined([_line_sample(GREY, (), 1), f" the other {len(background):,}"]))
+        legend.append(
+            joined([_line_sample(GREY, (), 1), tag("span", f"the other {len(background):,}")])
+        )
     return Figure(title, picture, caption, legend)
 
 
@@ -117,9 +125,9 @@ def reliability_figure(found: Reliability) -> Figure:
         below.set(xlim=(0, 1), xlabel="confidence", ylabel="of all")
         picture = _svg(figure, title)
     legend = [
-        joined([_box_sample("#9ec9e8", BLUE), " share of the answers that is right"]),
-        joined([_diamond_sample(), " mean confidence; the line is the gap"]),
-        joined([_box_sample("#c9ced6", "#5b626d"), " share of all answers in the bin"]),
+        joined([_box_sample("#9ec9e8", BLUE), tag("span", "share of the answers that is right")]),
+        joined([_diamond_sample(), tag("span", "mean confidence; the line is the gap")]),
+        joined([_box_sample("#c9ced6", "#5b626d"), tag("span", "share of all answers in the bin")]),
     ]
     caption = (
         f"Expected calibration error {number(found.expected_error)}: the gaps' mean over all "

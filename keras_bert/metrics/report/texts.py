@@ -53,7 +53,7 @@ def shown_label(label: str) -> Html:
         >>> str(shown_label("lost_card"))
         '<bdi>lost_<wbr>card</bdi>'
     """
-    return tag("bdi", Html(re.sub(r"(?<=[_/.:|-])(?=\w)", "<wbr>", escaped(label))))
+    return tag("bdi", Html(re.sub(r"(?<=[_/])(?=\w)", "<wbr>", escaped(label))))
 
 
 def shown_text(
