@@ -11,7 +11,6 @@ from keras_bert.models.modern_encoder import ModernBertEncoder
 from keras_bert.models.multiple_choice import BertMultipleChoice
 from keras_bert.models.pretrainer import BertPretrainer
 from keras_bert.models.span_labeler import BertSpanLabeler
-from keras_bert.models.token_classifier import BertTokenClassifier
 from keras_bert.models.xlnet_encoder import XLNetEncoder
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "BertMultipleChoice",
     "BertPretrainer",
     "BertSpanLabeler",
-    "BertTokenClassifier",
     "DualEncoder",
     "HeadModel",
     "ModernBertEncoder",
@@ -32,5 +30,6 @@ __all__ = [
 if keras.config.backend() == "tensorflow":
     from keras_bert.models.classifier import BertClassifier
     from keras_bert.models.task import TaskModel, UntrainedHeadWarning
+    from keras_bert.models.token_classifier import BertTokenClassifier
 
-    __all__ += ["BertClassifier", "TaskModel", "UntrainedHeadWarning"]
+    __all__ += ["BertClassifier", "BertTokenClassifier", "TaskModel", "UntrainedHeadWarning"]
