@@ -10,7 +10,6 @@ from keras_bert.models.masked_lm import BertMaskedLM
 from keras_bert.models.modern_encoder import ModernBertEncoder
 from keras_bert.models.multiple_choice import BertMultipleChoice
 from keras_bert.models.pretrainer import BertPretrainer
-from keras_bert.models.span_labeler import BertSpanLabeler
 from keras_bert.models.token_classifier import BertTokenClassifier
 from keras_bert.models.xlnet_encoder import XLNetEncoder
 
@@ -19,7 +18,6 @@ __all__ = [
     "BertMaskedLM",
     "BertMultipleChoice",
     "BertPretrainer",
-    "BertSpanLabeler",
     "BertTokenClassifier",
     "DualEncoder",
     "HeadModel",
@@ -31,6 +29,7 @@ __all__ = [
 # These run on every Keras backend, without TensorFlow too; task models read text.
 if keras.config.backend() == "tensorflow":
     from keras_bert.models.classifier import BertClassifier
+    from keras_bert.models.span_labeler import BertSpanLabeler
     from keras_bert.models.task import TaskModel, UntrainedHeadWarning
 
-    __all__ += ["BertClassifier", "TaskModel", "UntrainedHeadWarning"]
+    __all__ += ["BertClassifier", "BertSpanLabeler", "TaskModel", "UntrainedHeadWarning"]
