@@ -57,7 +57,7 @@ def span_targets(
     Source: google-research/bert ``run_squad.py``, ``convert_examples_to_features``.
     """
     spans = rows.spans["starts"]
-    starts, ends = spans.values.numpy(), rows.spans["ends"].values.numpy()
+    starts, ends = (rows.spans[x].values.numpy().astype(np.int64) for x in ("starts", "ends"))
     row_of = spans.value_rowids().numpy()
     first_token = spans.row_splits.numpy()[:-1]
     given = np.array([(-1, -1) if answer is None else answer for answer in answers], np.int64)
@@ -67,7 +67,7 @@ def span_targets(
 
     tokens, answered = np.flatnonzero(in_answer), row_of[in_answer]
     class_token = first_token + (rows.lengths - 1 if class_last else 0)
-    nowhere = np.iinfo(np.int64).max
+    nowhere = np.iinfo(np.int32).max  # behind all
     first = np.full(len(rows), nowhere)
     last = np.full(len(rows), -1)
     np.minimum.at(first, answered, tokens)
