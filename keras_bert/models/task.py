@@ -426,8 +426,12 @@ class TaskModel(HeadModel):
         """Answers of one batch of texts, from strings to answers in one call of one graph."""
         sides = [string_tensor(side) for side in self.strings(texts)]
         answers = self._graph_text_answers(len(sides))(*sides)
-        warn_of_cuts(answers.pop("truncated").numpy(), self.text_preprocessor().seq_length)
+        self._warn_of_cuts(answers.pop("truncated").numpy())
         return answers
+
+    def _warn_of_cuts(self, cut):
+        """Warns where pieces were cut from texts; ``cut`` int (texts,)."""
+        warn_of_cuts(cut, self.text_preprocessor().seq_length)
 
     def _read_answers(self, answers):
         """Named tensors of a batch → one dict of Python values per text."""
