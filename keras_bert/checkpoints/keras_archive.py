@@ -9,6 +9,7 @@ import keras
 
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.layers.initializers import without_random_start
+from keras_bert.models.labels import numbered_labels
 
 __all__ = ["KerasCheckpoint"]
 
@@ -75,8 +76,22 @@ class KerasCheckpoint:
         return self.model.head_layers() if self.model is not self.encoder else {}
 
     def labels(self, kind: str) -> list[str] | None:
-        """The saved model's labels; None where it has no such head."""
-        return getattr(self.model, "labels", None) if kind in self.heads else None
+        """The saved model's labels, numbered where they are none; None without such a head."""
+        if kind not in self.heads:
+            return None
+        return getattr(self.model, "labels", None) or numbered_labels(self.heads[kind])
+
+    @property
+    def problem_type(self) -> str | None:
+        """What the saved classifier's outputs stand for; None for other models."""
+        return getattr(self.model, "problem_type", None)
+
+    @property
+    def classifier_settings(self) -> dict:
+        """How the saved classifier answers, as ``BertClassifier`` takes it."""
+        names = ("threshold", "window_pooling")
+        found = {name: getattr(self.model, name, None) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def seq_length(self) -> int:
