@@ -133,7 +133,8 @@ class BertClassifier(TaskModel):
                 loaded if its labels are these, or if it has as many without names, and if it does
                 not say that it was trained for another problem.
             seq_length: Longest input in tokens; default: what the checkpoint allows.
-            num_labels: Number of labels without names; 1 is a regression. Default: the checkpoint's.
+            num_labels: Number of labels without names; 1 is a regression. Default: as many as the
+                checkpoint's head has.
             multi_label: Whether a text may have any number of labels. Default: as the checkpoint
                 says of a head that is loaded (``problem_type`` in ``config.json``).
             threshold: See the class. Default: that of a ``.keras`` file, or 0.5.

@@ -1,4 +1,4 @@
-"""Losses of many labels and of numbers against PyTorch; see fixtures/make/classifier_problems.py."""
+"""Losses of many labels and of numbers against PyTorch; see make/classifier_problems.py."""
 
 from pathlib import Path
 
