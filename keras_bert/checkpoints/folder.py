@@ -100,7 +100,7 @@ class FolderCheckpoint:
 
     @property
     def classifier_settings(self) -> dict[str, Any]:
-        """How a classifier answers, as ``BertClassifier`` takes it: formats do not say."""
+        """How a classifier reads and answers: these formats do not say."""
         return {}
 
     @property

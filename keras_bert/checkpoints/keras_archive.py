@@ -88,9 +88,14 @@ class KerasCheckpoint:
 
     @property
     def classifier_settings(self) -> dict:
-        """How the saved classifier answers, as ``BertClassifier`` takes it."""
-        names = ("threshold", "window_pooling")
-        found = {name: getattr(self.model, name, None) for name in names}
+        """How the saved classifier reads and answers, as ``BertClassifier.from_pretrained``
+        takes it; nothing of other models.
+        """
+        if "classifier" not in self.heads:
+            return {}
+        names = {"threshold": self.model, "window_pooling": self.model}
+        names |= dict.fromkeys(("stride", "truncation"), getattr(self.model, "preprocessor", None))
+        found = {name: getattr(owner, name, None) for name, owner in names.items()}
         return {name: value for name, value in found.items() if value is not None}
 
     @property

@@ -139,8 +139,9 @@ class BertClassifier(TaskModel):
                 says of a head that is loaded (``problem_type`` in ``config.json``).
             threshold: See the class. Default: that of a ``.keras`` file, or 0.5.
             window_pooling: See the class. Default: that of a ``.keras`` file, or "mean".
-            **kwargs: ``stride`` and ``truncation`` as ``Preprocessor`` takes them; ``verify`` as
-                ``HeadModel.from_pretrained`` takes it; the rest is passed to the encoder, such as
+            **kwargs: ``stride`` and ``truncation`` as ``Preprocessor`` takes them, by default those
+                of a classifier's ``.keras`` file; ``verify`` as ``HeadModel.from_pretrained`` takes
+                it; the rest is passed to the encoder, such as
                 ``dtype="mixed_bfloat16"``.
 
         Returns:
@@ -159,10 +160,12 @@ class BertClassifier(TaskModel):
         options, fits = choose_problem(
             folder, found, checkpoint.problem_type, labels, num_labels, multi_label
         )
-        settings = {"threshold": threshold, "window_pooling": window_pooling}
-        options |= {**checkpoint.classifier_settings, **_given(settings)}
+        asked = _given({"threshold": threshold, "window_pooling": window_pooling})
+        settings = {**checkpoint.classifier_settings, **asked, **kwargs}
+        answering = ("threshold", "window_pooling")
+        options |= {name: settings.pop(name) for name in answering if name in settings}
         heads = ["classifier"] if fits else []
-        model = cls.load(checkpoint, options, heads, seq_length, **kwargs)
+        model = cls.load(checkpoint, options, heads, seq_length, **settings)
         model.compile()
         return model
 

@@ -40,9 +40,10 @@ class TaskModel(HeadModel):
     ``default_loss`` and ``default_metrics``. Where a text is one row of ids with one label:
     ``answers`` (raw outputs → named tensors, in the graph) and ``targets`` (labels → numbers).
     Where it is not, in their place: ``text_answers`` (strings → named tensors, in the graph) and
-    ``labelled_rows`` (texts and labels → rows of ids and targets). Where its examples look
-    otherwise: ``read_labelled``, ``read_texts``, ``strings`` and ``read_answer``. Where the field's
-    score is one of whole answers: ``scores``.
+    ``labelled_rows`` (texts and labels → rows of ids and targets), and ``evaluated_rows`` where
+    what is scored is not what is trained. Where its examples look otherwise: ``read_labelled``,
+    ``read_texts``, ``strings``, ``text_inputs``, ``text_specs`` and ``read_answer``. Where the
+    field's score is one of whole answers: ``scores``.
 
     Args:
         encoder: A ``BertEncoder``.

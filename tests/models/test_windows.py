@@ -132,6 +132,10 @@ def test_learns_and_reloads(tiny_checkpoint, tmp_path):
     assert again.preprocessor.stride == 4 and again.window_pooling == "max"
     for one, other in zip(again.predict(TEXTS), model.predict(TEXTS), strict=True):
         np.testing.assert_array_equal(one["probabilities"], other["probabilities"])
+    again = kb.BertClassifier.from_pretrained(str(tmp_path))
+    assert (again.preprocessor.stride, again.window_pooling) == (4, "max")
+    whole = kb.BertClassifier.from_pretrained(str(tmp_path), stride=None)
+    assert whole.preprocessor.stride is None and not whole.head_is_fresh
     # A text of 100,000 words, and one that is one long word.
     answers = model.predict(["bad " * 100_000, "x" * 5_000])
     assert answers[0]["label"] == "bad"
