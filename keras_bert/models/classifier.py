@@ -34,7 +34,7 @@ class BertClassifier(TaskModel):
     - One of several labels, by cross entropy: with ``labels``.
     - Any number of labels, by binary cross entropy of each: with ``labels`` and
       ``multi_label=True``. A text's labels are a list or a set of names, empty where it has none;
-      or one string with "|" between them; or 0.0 and 1.0 for all labels.
+      or one string with "|" between them; or 0.0 or 1.0 for each of the labels.
     - A number, by mean squared error: with ``num_labels=1`` and no ``labels``.
 
     With a ``stride`` in its preprocessor it reads long texts in windows, of pairs over the second

@@ -60,6 +60,8 @@ def test_sets_of_labels():
     forms += [np.array(["toy"]), np.array([2, 0]), [0.0, 1.0, 1.0], np.array([True, False, False])]
     wanted = ["toy new", "book", "", "", "toy new", "toy book", "", "new", "book new"]
     wanted += ["toy", "toy new", "book new", "toy"]
+    forms += [[0, 1, 1], np.array([1, 0, 0])]
+    wanted += ["book new", "toy"]
     marks = [[float(name in words.split()) for name in MANY.labels] for words in wanted]
     assert MANY.targets(forms).tolist() == marks
 
@@ -70,7 +72,8 @@ def test_sets_of_labels():
         (["ugly"], "Example 1 has the unknown label 'ugly'; the model knows toy, book, new"),
         ("toy|ugly", "Example 1 has the unknown label 'ugly'"),
         ([3], "Example 1 has the unknown label 3"),
-        ([0, 1, 0], "Example 1 has the label 0 twice: .*floats or as bools"),
+        ([0, 2, 0], r"Example 1 has the label 0 twice: \[0, 2, 0\]"),
+        (["toy", 0], "Example 1 has the label 0 twice"),
         (None, "Example 1 has the labels None. Expected a list or set"),
         (1, "Example 1 has the labels 1"),
         ([[0]], r"unknown label \[0\]"),
@@ -81,6 +84,12 @@ def test_sets_of_labels():
 def test_what_is_no_set_of_labels(labels, message):
     with pytest.raises(ValueError, match=message):
         MANY.targets([["toy"], labels])
+
+
+def test_of_two_labels_whole_numbers_are_labels():
+    problem = make_problem(["a", "b"], None, True, 0.5)
+    forms = [[0, 1], [0], [1], [0.0, 1.0], [False, False]]
+    assert problem.targets(forms).tolist() == [[1, 1], [1, 0], [0, 1], [0, 1], [0, 0]]
 
 
 def test_a_name_with_the_separator_is_taken_whole():

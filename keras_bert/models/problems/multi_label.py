@@ -59,22 +59,25 @@ class MultiLabel(Problem):
                 f"Example {i} has the labels {found!r}. Expected a list or set of names, empty "
                 f'where the text has none, or one string with "{SEPARATOR}" between them.'
             )
-        # Whole numbers are labels; 0.0, 1.0, False and True say of each label whether it is there.
-        marks = [float(mark) for mark in found if isinstance(mark, bool | float | np.floating)]
-        if len(marks) == len(found) == self.outputs and set(marks) <= {0.0, 1.0}:
-            return marks
+        if self._are_marks(found):
+            return np.array(found, np.float32)
         row = np.zeros(self.outputs, np.float32)
         for label in found:
             number = self._number_of(label)
             if number is None:
                 raise ValueError(f"Example {i} has the unknown label {label!r}; {self._known()}.")
             if row[number]:
-                raise ValueError(
-                    f"Example {i} has the label {label!r} twice: {found!r}. Marks of 0 and 1 for "
-                    "all labels are written as floats or as bools."
-                )
+                raise ValueError(f"Example {i} has the label {label!r} twice: {found!r}.")
             row[number] = 1.0
         return row
+
+    def _are_marks(self, found):
+        """Whether these say of each label if it is there, rather than which are."""
+        kinds = (bool, float, np.floating)
+        # Of two labels [0, 1] names both, as numbers; of more no set has 0 or 1 twice.
+        kinds += (int, np.integer) if self.outputs > 2 else ()
+        in_order = isinstance(found, list | tuple) and len(found) == self.outputs
+        return in_order and all(isinstance(m, kinds) for m in found) and {*found} <= {0, 1}
 
     def _split(self, text):
         text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
