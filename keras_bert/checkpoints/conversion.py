@@ -150,7 +150,9 @@ def load_parts(checkpoint: Any, verify: bool = False) -> tuple[Parts, LoadReport
     except FileNotFoundError:  # a checkpoint of weights alone
         tokenizer = seq_length = None
     labels = checkpoint.labels(labelled[0]) if labelled else None
-    return Parts(encoder, heads, labels, tokenizer, seq_length), report
+    problem_type = checkpoint.problem_type if "classifier" in heads else None
+    parts = Parts(encoder, heads, labels, tokenizer, seq_length, problem_type=problem_type)
+    return parts, report
 
 
 def check_format(format: str) -> None:

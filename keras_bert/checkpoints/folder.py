@@ -94,6 +94,16 @@ class FolderCheckpoint:
         return self._family.heads[kind]
 
     @property
+    def problem_type(self) -> str | None:
+        """What a classifier's outputs stand for, in the words of ``transformers``."""
+        return None
+
+    @property
+    def classifier_settings(self) -> dict[str, Any]:
+        """How a classifier reads and answers: these formats do not say."""
+        return {}
+
+    @property
     def sure_heads(self) -> list[str]:
         """Kinds of `heads`, of those that would read the same tensors only the first."""
         kinds, read = [], set()

@@ -9,6 +9,7 @@ import keras
 
 from keras_bert.checkpoints.buffers import to_be_filled
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
+from keras_bert.models.labels import numbered_labels
 
 __all__ = ["KerasCheckpoint"]
 
@@ -76,8 +77,27 @@ class KerasCheckpoint:
         return self.model.head_layers() if self.model is not self.encoder else {}
 
     def labels(self, kind: str) -> list[str] | None:
-        """The saved model's labels; None where it has no such head."""
-        return getattr(self.model, "labels", None) if kind in self.heads else None
+        """The saved model's labels, numbered where they are none; None without such a head."""
+        if kind not in self.heads:
+            return None
+        return getattr(self.model, "labels", None) or numbered_labels(self.heads[kind])
+
+    @property
+    def problem_type(self) -> str | None:
+        """What the saved classifier's outputs stand for; None for other models."""
+        return getattr(self.model, "problem_type", None)
+
+    @property
+    def classifier_settings(self) -> dict:
+        """How the saved classifier reads and answers, as ``BertClassifier.from_pretrained``
+        takes it; nothing of other models.
+        """
+        if "classifier" not in self.heads:
+            return {}
+        names = {"threshold": self.model, "window_pooling": self.model}
+        names |= dict.fromkeys(("stride", "truncation"), getattr(self.model, "preprocessor", None))
+        found = {name: getattr(owner, name, None) for name, owner in names.items()}
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def seq_length(self) -> int:

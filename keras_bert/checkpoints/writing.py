@@ -48,6 +48,8 @@ class Parts:
         tokenizer: The tokenizer; None without one.
         seq_length: Longest input in tokens; None where only the encoder's positions limit it.
         embedding: What makes one embedding of each text, an ``EmbeddingHead``; None without one.
+        problem_type: What a classifier's outputs stand for, in the words of ``transformers``; None
+            where nobody said.
     """
 
     encoder: Any
@@ -56,6 +58,7 @@ class Parts:
     tokenizer: Any = None
     seq_length: int | None = None
     embedding: Any = None
+    problem_type: str | None = None
 
     @classmethod
     def of(cls, model: Any) -> Parts:
@@ -73,6 +76,7 @@ class Parts:
             None if preprocessor is None else preprocessor.tokenizer,
             None if preprocessor is None else preprocessor.seq_length,
             getattr(model, "embedding", None),
+            getattr(model, "problem_type", None),
         )
 
 

@@ -41,7 +41,7 @@ class ExportedModel:
         path: The version's folder.
         loaded: What ``tf.saved_model.load`` returned; it owns the variables.
         text_inputs: Names of ``serving_default``'s inputs, in order: one for single texts, two
-            for pairs.
+            for pairs, for questions and contexts, or for prompts and their choices.
         metadata: What the export says about itself: labels, versions, checks passed; ``{}`` if
             it has no ``assets.extra/keras_bert.json``.
     """
@@ -125,7 +125,8 @@ def call(exported: ExportedModel, inputs: Mapping[str, Any], signature: str = "s
 
     Args:
         exported: From ``load``.
-        inputs: For each input of the signature a list or array, batch first.
+        inputs: For each input of the signature a list or array, batch first. Lists of lists of
+            texts may be of different lengths; they are padded with "".
         signature: Name of the signature.
 
     Returns:
@@ -151,9 +152,17 @@ def call(exported: ExportedModel, inputs: Mapping[str, Any], signature: str = "s
     tensors = {}
     for name, value in inputs.items():
         spec = specs[name]
-        value = [_to_bytes(item) for item in value] if spec.dtype == tf.string else value
+        value = _column(value) if spec.dtype == tf.string else value
         tensors[name] = tf.reshape(tf.constant(value, spec.dtype), _shape(value, spec))
     return {name: tensor.numpy() for name, tensor in function(**tensors).items()}
+
+
+def _column(values) -> list:
+    """Texts as bytes; lists of texts padded with empty ones to the longest of them."""
+    if not any(isinstance(value, tuple | list | np.ndarray) for value in values):
+        return [_to_bytes(value) for value in values]
+    most = max(map(len, values))
+    return [_column([*value, *[b""] * (most - len(value))]) for value in values]
 
 
 def _shape(value, spec) -> tuple[int, ...]:
@@ -167,12 +176,14 @@ def ask(exported: ExportedModel, texts: Sequence, batch_size: int = 32) -> list[
 
     Args:
         exported: From ``load``.
-        texts: str or bytes each, or pairs of them where the model takes pairs.
+        texts: str or bytes each, or pairs of them where the model takes pairs; a list of them in
+            the place of an input that is several texts, such as the choices of a prompt.
         batch_size: Texts per call.
 
     Returns:
         One dict per text, in the order given. Strings come as str, single numbers as Python
-        numbers, everything else as numpy arrays.
+        numbers, everything else as numpy arrays. Where a text has fewer of something than others
+        of its batch, the array is padded: strings with "", whole numbers with -1, floats with 0.
 
     Raises:
         TypeError: If an item is no text, or no pair where pairs are wanted; it is named.
@@ -183,7 +194,9 @@ def ask(exported: ExportedModel, texts: Sequence, batch_size: int = 32) -> list[
     """
     if isinstance(texts, str | bytes):
         raise TypeError("texts must be a list of texts; received a single one.")
-    rows = [_as_bytes(text, i, exported.text_inputs) for i, text in enumerate(texts)]
+    specs = exported.signatures["serving_default"].structured_input_signature[1]
+    names = {name: specs[name].shape.rank == 2 for name in exported.text_inputs}
+    rows = [_as_bytes(text, i, names) for i, text in enumerate(texts)]
     # A batch is padded to its longest text, so texts of like length go together.
     order = sorted(range(len(rows)), key=lambda i: sum(map(len, rows[i])))
     answers: list = [None] * len(rows)
@@ -196,14 +209,23 @@ def ask(exported: ExportedModel, texts: Sequence, batch_size: int = 32) -> list[
     return answers
 
 
-def _as_bytes(text, position: int, names: Sequence[str]) -> tuple[bytes, ...]:
-    """Turns one text, or one pair, into a tuple with the bytes of each input."""
+def _as_bytes(text, position: int, names: Mapping[str, bool]) -> tuple:
+    """Turns one text, or one pair, into a tuple with the bytes of each input.
+
+    ``names`` are the inputs', each with whether it is several texts.
+    """
     parts = (text,) if len(names) == 1 else text
     is_sequence = isinstance(parts, tuple | list) and len(parts) == len(names)
-    if not is_sequence or not all(isinstance(part, str | bytes) for part in parts):
+    if not is_sequence or not all(map(_is_input, parts, names.values())):
         wanted = "a text" if len(names) == 1 else f"{len(names)} texts ({', '.join(names)})"
         raise TypeError(f"texts[{position}] must be {wanted}; received {text!r:.80}.")
-    return tuple(map(_to_bytes, parts))
+    return tuple(_to_bytes(p) if isinstance(p, str | bytes) else _column(p) for p in parts)
+
+
+def _is_input(value, several: bool) -> bool:
+    if several:
+        return isinstance(value, tuple | list) and all(_is_input(text, False) for text in value)
+    return isinstance(value, str | bytes)
 
 
 def _to_bytes(text: str | bytes) -> bytes:
@@ -216,7 +238,10 @@ def _plain(value):
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, np.ndarray):
-        return value
+        if value.dtype != object:
+            return value
+        strings = [_plain(item) for item in value.ravel()]
+        return np.array(strings, object).reshape(value.shape)
     return value.item()
 
 

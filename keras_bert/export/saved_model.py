@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from keras_bert.export import verification, versions
+from keras_bert.export.answers import dense_answers, dense_text_answers
 from keras_bert.export.ask import METADATA
 from keras_bert.export.errors import ExportError
 from keras_bert.models.task import INPUT_SIGNATURE, TaskModel, UntrainedHeadWarning
@@ -34,14 +35,20 @@ def saved_model(
     Signatures, all with the batch first and of any size, none included:
 
     - ``serving_default``: ``text`` string (batch,), or ``text_a`` and ``text_b`` where the model
-      takes pairs, → the task's answers. For a classifier ``label`` string (batch,),
-      ``probability`` float32 (batch,), ``probabilities`` float32 (batch, classes).
+      takes pairs, or what else the task calls its texts (``model.text_inputs``), → the task's
+      answers. For a classifier ``label`` string (batch,), ``probability`` float32 (batch,),
+      ``probabilities`` float32 (batch, classes); of any number of labels ``labels`` string
+      (batch, most) and ``probabilities``; of a number ``value`` float32 (batch,).
     - ``tokens``: ``input_word_ids``, ``input_mask``, ``input_type_ids`` int32 (batch, seq) → the
-      same answers.
+      same answers. Not where a text may be several rows, as with a ``stride``.
 
-    Texts are cut to the preprocessor's ``seq_length`` and padded to the longest of the batch,
-    inside the graph. Weights are stored once; the vocabulary travels as ``assets/vocab.txt``, and
-    ``assets.extra/keras_bert.json`` tells labels, versions and the checks passed.
+    Answers of which texts have different numbers are padded to the longest of the batch: strings
+    with "", whole numbers with -1, floats with 0.
+
+    Texts are cut to the preprocessor's ``seq_length``, or read in windows, and padded to the
+    longest of the batch, inside the graph. Weights are stored once; the vocabulary travels as
+    ``assets/vocab.txt``, and ``assets.extra/keras_bert.json`` tells labels, versions and the checks
+    passed.
 
     The version is written beside its place and renamed into it, so that a server polling
     ``directory`` never sees half a model; on any failure nothing is left and nothing that
@@ -73,7 +80,7 @@ def saved_model(
     """
     _check_model(model)
     target = versions.check_target(directory, version)
-    requests = verification.make_requests(model, _text_inputs(model), sample) if verify else []
+    requests = verification.make_requests(model, model.text_inputs, sample) if verify else []
     with versions.staging_folder(target) as stage:
         module, signatures = _build(model)
         _write(module, signatures, stage, model.preprocessor.tokenizer.vocabulary)
@@ -106,10 +113,6 @@ def _check_model(model) -> None:
         )
 
 
-def _text_inputs(model) -> tuple[str, ...]:
-    return ("text_a", "text_b") if model.takes_pairs else ("text",)
-
-
 class _Served(tf.Module):
     """What the SavedModel stores: variables and the vocabulary's file.
 
@@ -133,28 +136,21 @@ def _build(model) -> tuple[_Served, dict]:
             "input_mask": input_mask,
             "input_type_ids": input_type_ids,
         }
-        return model.answers(model(ids, training=False))
+        return dense_answers(model.answers(model(ids, training=False)))
 
-    @_function(_text_specs("text"))
-    def single(text):
-        return tokens(**model.preprocessor(text))
+    def one_row(*texts):
+        return tokens(**model.preprocessor(texts[0] if len(texts) == 1 else texts))
 
-    @_function(_text_specs("text_a", "text_b"))
-    def pair(text_a, text_b):
-        return tokens(**model.preprocessor((text_a, text_b)))
+    def any_rows(*texts):
+        return dense_text_answers(model, *texts)
 
-    text = pair if model.takes_pairs else single
-    signatures = {
-        "serving_default": text.get_concrete_function(),
-        "tokens": tokens.get_concrete_function(),
-    }
+    text = _function(model.text_specs())(one_row if model.one_row_per_text else any_rows)
+    signatures = {"serving_default": text.get_concrete_function()}
+    if model.one_row_per_text:
+        signatures["tokens"] = tokens.get_concrete_function()
     # Only what is read: no optimizer state, no dropout seeds, no pooler that nobody asks.
     read = {id(variable) for function in signatures.values() for variable in function.variables}
     return _Served([v.value for v in model.variables if id(v.value) in read]), signatures
-
-
-def _text_specs(*names: str) -> list[tf.TensorSpec]:
-    return [tf.TensorSpec((None,), tf.string, name) for name in names]
 
 
 def _function(signature: Sequence[tf.TensorSpec]):
@@ -211,7 +207,7 @@ def _check_graph(stage: Path) -> list[str]:
 def _write_record(model, stage: Path, outside_core: list[str], checks: list[dict]) -> None:
     record = {
         "task": type(model).__name__,
-        "inputs": list(_text_inputs(model)),
+        "inputs": list(model.text_inputs),
         "labels": list(getattr(model, "labels", None) or []),
         "seq_length": model.preprocessor.seq_length,
         "versions": _versions(),

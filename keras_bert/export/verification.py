@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from keras_bert.export.answers import dense_answers, dense_text_answers
 from keras_bert.export.errors import ExportError
 
 __all__ = ["TOLERANCE", "Request", "compare", "make_requests", "verify"]
@@ -48,7 +49,8 @@ class Request:
 
     Attributes:
         signature: Its name.
-        inputs: For each of its inputs a column: a list of bytes, or rows of ids.
+        inputs: For each of its inputs a column: a list of bytes, or of lists of them of one
+            length, or rows of ids.
     """
 
     signature: str
@@ -61,6 +63,8 @@ class Request:
 
 
 def _jsonable(item):
+    if isinstance(item, list):
+        return list(map(_jsonable, item))
     return {"b64": base64.b64encode(item).decode()} if isinstance(item, bytes) else item
 
 
@@ -74,30 +78,49 @@ def make_requests(model, text_inputs: Sequence[str], sample: Sequence | None) ->
             than the model reads, accents, other scripts, emoji, bytes that are not UTF-8.
 
     Returns:
-        Requests for ``serving_default``, among them one with no text at all, and for ``tokens``.
+        Requests for ``serving_default``, among them one with no text at all, and for ``tokens``
+        where there is that signature.
 
     Raises:
         TypeError: If an item of the sample is no text, or no pair where the model takes pairs.
         ValueError: If the sample is empty.
     """
+    several = {spec.name for spec in model.text_specs() if spec.shape.rank == 2}
+    kinds = [name in several for name in text_inputs]
     if sample is None:
-        batches = _difficult(model.preprocessor.seq_length, len(text_inputs))
+        batches = _difficult(model.preprocessor.seq_length, kinds)
     else:
-        rows = [_as_row(item, i, text_inputs) for i, item in enumerate(_listed(sample))]
+        rows = [_as_row(item, i, text_inputs, kinds) for i, item in enumerate(_listed(sample))]
         batches = [rows[i : i + _BATCH] for i in range(0, len(rows), _BATCH)]
     requests = [_text_request(text_inputs, rows) for rows in [*batches, []]]
+    if not model.one_row_per_text:
+        return requests
     ids = {name: ids.numpy().tolist() for name, ids in _token_ids(model, requests[0]).items()}
     return [*requests, Request("tokens", ids)]
 
 
-def _difficult(seq_length: int, parts: int) -> list[list[tuple]]:
-    """The built-in sample: one batch of short rows, one of rows longer than the model reads."""
+def _difficult(seq_length: int, kinds: Sequence[bool]) -> list[list[tuple]]:
+    """The built-in sample: one batch of short rows, one of rows longer than the model reads.
+
+    Args:
+        seq_length: Most tokens of a row.
+        kinds: For each input whether it is several texts per example.
+    """
     # Apart, because a batch is as wide as its longest row and the short ones need no width.
     long = "card " * (seq_length + 8)
-    if parts == 1:
-        return [[(text,) for text in _SAMPLE], [(long,)]]
-    turned = _SAMPLE[3:] + _SAMPLE[:3]
-    return [list(zip(_SAMPLE, turned, strict=True)), [(long, "short"), ("short", long)]]
+    columns = []
+    for place, several in enumerate(kinds):
+        turned = [_SAMPLE[3 * more :] + _SAMPLE[: 3 * more] for more in (place, place + 1)]
+        columns.append(list(map(list, zip(*turned, strict=True))) if several else turned[0])
+    long_rows = [
+        tuple(
+            [text, "other"] if several else text
+            for part, several in enumerate(kinds)
+            for text in [long if part == place else "short"]
+        )
+        for place in range(len(kinds))
+    ]
+    return [list(zip(*columns, strict=True)), long_rows]
 
 
 def _listed(sample: Sequence) -> list:
@@ -109,24 +132,37 @@ def _listed(sample: Sequence) -> list:
     return rows
 
 
-def _as_row(item, position: int, text_inputs: Sequence[str]) -> tuple:
+def _as_row(item, position: int, text_inputs: Sequence[str], kinds: Sequence[bool]) -> tuple:
     row = (item,) if len(text_inputs) == 1 else item
     fits = isinstance(row, tuple | list) and len(row) == len(text_inputs)
-    if not fits or not all(isinstance(text, str | bytes) for text in row):
-        wanted = "a text" if len(text_inputs) == 1 else f"a pair ({', '.join(text_inputs)})"
+    if not fits or not all(map(_is_input, row, kinds)):
+        names = ", ".join(text_inputs)
+        wanted = {1: "a text", 2: f"a pair ({names})"}.get(len(text_inputs), f"texts ({names})")
         raise TypeError(f"sample[{position}] must be {wanted}; received {item!r:.80}.")
     return tuple(row)
+
+
+def _is_input(value, several: bool) -> bool:
+    """Whether a value is a text; or, where an input is several texts, a list of them."""
+    if several:
+        return isinstance(value, tuple | list) and all(_is_input(text, False) for text in value)
+    return isinstance(value, str | bytes)
 
 
 def _text_request(text_inputs: Sequence[str], rows: Sequence[tuple]) -> Request:
     columns = list(zip(*rows, strict=True)) or [()] * len(text_inputs)
     return Request(
         "serving_default",
-        {
-            name: [text.encode() if isinstance(text, str) else text for text in column]
-            for name, column in zip(text_inputs, columns, strict=True)
-        },
+        {name: _as_column(column) for name, column in zip(text_inputs, columns, strict=True)},
     )
+
+
+def _as_column(values: Sequence) -> list:
+    """Texts as bytes; lists of texts padded with empty ones to the longest of them."""
+    if not any(isinstance(value, tuple | list) for value in values):
+        return [value.encode() if isinstance(value, str) else value for value in values]
+    most = max(map(len, values))
+    return [_as_column([*value, *[b""] * (most - len(value))]) for value in values]
 
 
 def _token_ids(model, request: Request) -> dict[str, tf.Tensor]:
@@ -173,16 +209,39 @@ def verify(model, folder: Path, requests: Sequence[Request]) -> dict:
 
 def _keras_answers(model, requests: Sequence[Request]) -> list[Answers]:
     """The model's own answers, through a function of its own and the preprocessor as it is."""
+    answer = _row_answers(model) if model.one_row_per_text else _text_answers(model)
     with tf.device("/CPU:0"):
-        ids = [_token_ids(model, request) for request in requests]
-        spec = {name: tf.TensorSpec((None, None), tf.int32, name) for name in ids[0]}
-        # Not eagerly: TensorFlow fuses operations in functions, which changes the last bits.
-        answer = tf.function(
-            lambda ids: model.answers(model(ids, training=False)),
-            input_signature=[spec],
-            autograph=False,
+        return [{n: t.numpy() for n, t in answer(request).items()} for request in requests]
+
+
+def _row_answers(model):
+    """A function of a request that answers rows of ids."""
+    names = ("input_word_ids", "input_mask", "input_type_ids")
+    spec = {name: tf.TensorSpec((None, None), tf.int32, name) for name in names}
+    # Not eagerly: TensorFlow fuses operations in functions, which changes the last bits.
+    answer = tf.function(
+        lambda ids: dense_answers(model.answers(model(ids, training=False))),
+        input_signature=[spec],
+        autograph=False,
+    )
+    return lambda request: answer(_token_ids(model, request))
+
+
+def _text_answers(model):
+    """A function of a request that answers texts, each of any number of rows."""
+    specs = model.text_specs()
+    answer = tf.function(
+        lambda *texts: dense_text_answers(model, *texts), input_signature=specs, autograph=False
+    )
+
+    def answer_request(request):
+        columns = [(request.inputs[spec.name], spec.shape.rank) for spec in specs]
+        # An empty list has lost its other axis.
+        return answer(
+            *(tf.constant(c, tf.string, shape=None if c else (0,) * rank) for c, rank in columns)
         )
-        return [{name: t.numpy() for name, t in answer(batch).items()} for batch in ids]
+
+    return answer_request
 
 
 @contextlib.contextmanager

@@ -6,10 +6,17 @@ import dataclasses
 import numbers
 from collections.abc import Callable, Sequence
 
+import keras
 import numpy as np
 
-from keras_bert.metrics.classification import accuracy, f1, matthews_correlation
-from keras_bert.metrics.regression import pearson, spearman
+from keras_bert.metrics.classification import (
+    BinaryF1,
+    MatthewsCorrelation,
+    accuracy,
+    f1,
+    matthews_correlation,
+)
+from keras_bert.metrics.regression import PearsonCorrelation, pearson, spearman
 
 __all__ = ["GLUE", "GlueTask", "glue_scores", "glue_task"]
 
@@ -20,6 +27,14 @@ SCORES: dict[str, Callable[[Sequence, Sequence], float]] = {
     "matthews_correlation": matthews_correlation,
     "pearson": pearson,
     "spearman": spearman,
+}
+
+#: Name of a score → what makes a metric of it for a task.
+METRICS: dict[str, Callable[[GlueTask], keras.metrics.Metric]] = {
+    "accuracy": lambda task: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+    "f1": lambda task: BinaryF1(),
+    "matthews_correlation": lambda task: MatthewsCorrelation(len(task.labels)),
+    "pearson": lambda task: PearsonCorrelation(),
 }
 
 
@@ -42,6 +57,15 @@ class GlueTask:
     def is_regression(self) -> bool:
         """Whether its labels are numbers on a scale."""
         return not self.labels
+
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """New metrics of these scores, for ``compile``; Spearman's a model scores by itself.
+
+        Example:
+            >>> [metric.name for metric in glue_task("mrpc").metrics()]
+            ['accuracy', 'f1']
+        """
+        return [METRICS[name](self) for name in self.scores if name in METRICS]
 
 
 _ENTAILMENT = ("entailment", "not_entailment")

@@ -17,7 +17,8 @@ class PearsonCorrelation(keras.metrics.Metric):
 
     Means and sums of squared differences from them are kept in float64 and merged, so that numbers
     far from 0 lose nothing. Where labels or predictions are constant, or fewer than two, the
-    correlation is not defined and the score is NaN, as in SciPy.
+    correlation is not defined and the score is NaN, as in SciPy. Not for a ``tf.distribute``
+    strategy of several replicas, which would add up their means.
 
     Args:
         name: Name of the score.

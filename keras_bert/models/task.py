@@ -43,9 +43,10 @@ class TaskModel(HeadModel):
     ``default_loss`` and ``default_metrics``. Where a text is one row of ids with one label:
     ``answers`` (raw outputs → named tensors, in the graph) and ``targets`` (labels → numbers).
     Where it is not, in their place: ``text_answers`` (strings → named tensors, in the graph) and
-    ``labelled_rows`` (texts and labels → rows of ids and targets). Where its examples look
-    otherwise: ``read_labelled``, ``read_texts``, ``strings`` and ``read_answer``. Where the field's
-    score is one of whole answers: ``scores``.
+    ``labelled_rows`` (texts and labels → rows of ids and targets), and ``evaluated_rows`` where
+    what is scored is not what is trained. Where its examples look otherwise: ``read_labelled``,
+    ``read_texts``, ``strings``, ``text_inputs``, ``text_specs`` and ``read_answer``. Where the
+    field's score is one of whole answers: ``scores``.
 
     Args:
         encoder: A ``BertEncoder``.
@@ -83,6 +84,10 @@ class TaskModel(HeadModel):
         """Turns examples into rows of ids with targets: ``TokenizedTexts`` or ``PackedRows``."""
         return TokenizedTexts(self.text_preprocessor(), texts, self.targets(labels))
 
+    def evaluated_rows(self, texts, labels):
+        """As ``labelled_rows``, where what is scored is not what is trained."""
+        return self.labelled_rows(texts, labels)
+
     def targets(self, labels) -> np.ndarray:
         """Turns labels as users write them into the numbers that the loss takes."""
         raise NotImplementedError
@@ -90,6 +95,18 @@ class TaskModel(HeadModel):
     def answers(self, outputs) -> dict[str, tf.Tensor]:
         """Turns raw outputs into the task's answers: named tensors, first axis the batch."""
         raise NotImplementedError
+
+    @property
+    def text_inputs(self) -> tuple[str, ...]:
+        """Names of the arguments of ``text_answers``, as an export calls its inputs."""
+        return ("text_a", "text_b") if self.takes_pairs else ("text",)
+
+    def text_specs(self) -> list[tf.TensorSpec]:
+        """What ``text_answers`` takes: strings (batch,), one tensor for each of ``text_inputs``.
+
+        An argument that is several texts per example is (batch, most), padded with "".
+        """
+        return [tf.TensorSpec((None,), tf.string, name) for name in self.text_inputs]
 
     def strings(self, texts) -> list[list[str]]:
         """Turns a batch of texts into what ``text_answers`` takes: a list for each argument."""
@@ -115,6 +132,11 @@ class TaskModel(HeadModel):
     def read_answer(self, answer: dict) -> dict:
         """Turns one text's answer, as NumPy values, into Python values."""
         return answer
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether there are ``scores``, for which all texts have to be answered."""
+        return type(self).scores is not TaskModel.scores
 
     def scores(self, texts, labels, answers) -> dict[str, float]:
         """The field's scores of whole answers, where a mean over batches would not be them.
@@ -342,7 +364,7 @@ class TaskModel(HeadModel):
             examples, x = self._labelled_data(x, y, batch_size)
             y, batch_size = None, None
         found = super().evaluate(x, y, batch_size=batch_size, return_dict=True, **kwargs)
-        if examples is not None and type(self).scores is not TaskModel.scores:
+        if examples is not None and self.has_scores:
             found |= self.scores(*examples, self._answer_all(examples[0], batch_size or 32))
         return found if return_dict else list(found.values())
 
@@ -506,7 +528,7 @@ class TaskModel(HeadModel):
         if not is_texts(x):
             return None, (x, y) if y is not None else x
         texts, labels = self.read_labelled(x, y)
-        rows = self.labelled_rows(texts, labels)
+        rows = self.evaluated_rows(texts, labels)
         batches = sorted_batches(rows.lengths, batch_size or 32)
         return (texts, labels), rows.dataset(lambda: batches)
 

@@ -11,7 +11,7 @@ def test_scores(trained, data):
     code, out, err = run("evaluate", "--model", trained.folder, "--data", data)
     assert (code, err) == (0, "")
     scores = dict(line.split() for line in out.splitlines()[-3:])
-    assert set(scores) == {"loss", "accuracy", "macro_f1"}
+    assert set(scores) == {"loss", "accuracy", "macro_f1", "matthews_correlation"}
     assert float(scores["accuracy"]) == 1.0
     assert out.startswith(f"{data}: 9 rows")
 

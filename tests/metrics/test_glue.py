@@ -48,6 +48,22 @@ def test_scores_are_scikit_learns_and_scipys(golden):
         assert scores == pytest.approx(wanted, abs=1e-12, nan_ok=True)
 
 
+@pytest.mark.parametrize("name", GLUE)
+def test_metrics_are_the_scores_batch_by_batch(name):
+    task, random = GLUE[name], np.random.default_rng(4)
+    labels = random.integers(0, max(len(task.labels), 2), 40)
+    outputs = random.normal(size=(40, max(len(task.labels), 1))).astype(np.float32)
+    answers = outputs.argmax(1) if task.labels else outputs[:, 0]
+    found = {}
+    for metric in task.metrics():
+        for part in (slice(0, 25), slice(25, 40)):
+            metric.update_state(labels[part], outputs[part])
+        found[metric.name] = float(metric.result())
+    wanted = glue_scores(name, labels, answers)
+    wanted.pop("spearman", None)
+    assert found == pytest.approx(wanted, abs=1e-6)
+
+
 def test_names_numbers_and_spellings():
     by_name = glue_scores("QQP", ["duplicate", "not_duplicate", 1], [1, np.int64(1), "duplicate"])
     assert by_name == glue_scores("qqp", [1, 0, 1], [1, 1, 1])

@@ -18,11 +18,15 @@ from keras_bert.checkpoints.huggingface.tensors import open_tensors
 from keras_bert.checkpoints.loading import Table, Tensors, check_sizes
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.config import EncoderConfig, ModernBertConfig, XLNetConfig
+from keras_bert.models.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 
 __all__ = ["HuggingFaceCheckpoint"]
 
 #: Fields of ``config.json`` that are no fields of an ``EncoderConfig``, and what they are.
 FIELD_TYPES = {"architectures": list, "id2label": dict}
+
+#: What a classifier's outputs may stand for.
+PROBLEM_TYPES = (None, SINGLE_LABEL, MULTI_LABEL, REGRESSION)
 
 #: Checkpoints converted before 2019 carry TensorFlow's names for what a LayerNorm holds.
 OLD_NAMES = {"gamma": "weight", "beta": "bias"}
@@ -135,6 +139,17 @@ class HuggingFaceCheckpoint(FolderCheckpoint):
 
     def _head_table(self, kind: str, layer: Any) -> Table:
         return self._head_names(kind)
+
+    @property
+    def problem_type(self) -> str | None:
+        """What a classifier's outputs stand for, where `config.json` says it."""
+        found = self._fields.get("problem_type")
+        if found not in PROBLEM_TYPES:
+            expected = ", ".join(map(repr, filter(None, PROBLEM_TYPES)))
+            raise CheckpointError(
+                f"{self.folder}/config.json says problem_type={found!r}; expected {expected}."
+            )
+        return found
 
     def label_names(self, count: int) -> list[str]:
         """Names of a head's labels, as `config.json` has them."""

@@ -17,6 +17,7 @@ from keras_bert.checkpoints.loading import Table, head_table, part_tables
 from keras_bert.checkpoints.safetensors import write_tensors
 from keras_bert.checkpoints.writing import Entry, Parts, check_heads, entries
 from keras_bert.config import EncoderConfig
+from keras_bert.models.labels import numbered_labels
 
 __all__ = ["write_huggingface"]
 
@@ -54,9 +55,14 @@ def _fields(parts: Parts, model_type: str, family: Family, config: Any) -> dict[
         **write_config(config, family),
         "dtype": "float32",
     }
-    if parts.labels is not None:
-        fields["id2label"] = {str(i): name for i, name in enumerate(parts.labels)}
-        fields["label2id"] = {name: i for i, name in enumerate(parts.labels)}
+    labels = parts.labels
+    if parts.problem_type is not None:
+        fields["problem_type"] = parts.problem_type
+        # It has no labels; transformers counts its outputs by them.
+        labels = labels or numbered_labels(1)
+    if labels is not None:
+        fields["id2label"] = {str(i): name for i, name in enumerate(labels)}
+        fields["label2id"] = {name: i for i, name in enumerate(labels)}
     return fields
 
 
