@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_bert.data.examples import Examples, shown
 
-__all__ = ["is_texts", "labelled_texts", "read_texts_argument"]
+__all__ = ["as_list", "is_texts", "labelled_texts", "read_texts_argument"]
 
 FORMS = (
     "Expected texts (a list of strings, or of (text, text) pairs) with their labels, a list of "
@@ -45,9 +45,9 @@ def labelled_texts(x, y=None) -> tuple[list, list]:
             raise ValueError(f"{x.path} has no label column.")
         texts, labels = x.texts, x.labels
     elif y is not None:
-        texts, labels = _as_list(x), _as_list(y)
+        texts, labels = as_list(x), as_list(y)
     else:
-        texts, labels = _split_items(_as_list(x))
+        texts, labels = _split_items(as_list(x))
     if len(texts) != len(labels):
         raise ValueError(f"Received {len(texts)} texts and {len(labels)} labels.")
     return read_texts_argument(texts), labels
@@ -64,7 +64,7 @@ def read_texts_argument(texts) -> list:
         raise TypeError(
             f"Expected a list of texts; received one text, {shown(texts)}. Write [text]."
         )
-    texts = texts.texts if isinstance(texts, Examples) else _as_list(texts)
+    texts = texts.texts if isinstance(texts, Examples) else as_list(texts)
     if not texts:
         raise ValueError("Received no texts.")
     pairs = _is_pair(texts[0])
@@ -87,7 +87,12 @@ def _split_items(items):
     return [text for text, _ in items], [label for _, label in items]
 
 
-def _as_list(values):
+def as_list(values) -> list:
+    """The items of a list, tuple, array, tensor or pandas column.
+
+    Raises:
+        TypeError: If it is none of these.
+    """
     if isinstance(values, tf.Tensor):
         values = values.numpy()
     if isinstance(values, np.ndarray) or _is_series(values):

@@ -21,7 +21,7 @@ from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
 from keras_bert.models.head_model import HeadModel
 from keras_bert.text.preprocessor import string_tensor
 
-__all__ = ["TaskModel", "UntrainedHeadWarning"]
+__all__ = ["TaskModel", "UntrainedHeadWarning", "strings_of"]
 
 INPUT_SIGNATURE = {
     name: tf.TensorSpec((None, None), tf.int32, name=name)
@@ -292,7 +292,7 @@ class TaskModel(HeadModel):
         if not is_texts(x):
             return super().predict(x, batch_size=batch_size, **kwargs)
         if isinstance(x, tf.data.Dataset):
-            x = _strings_of(x)
+            x = strings_of(x)
         return self._answer_all(self.read_texts(x), batch_size or 32)
 
     def _answer_all(self, texts, batch_size):
@@ -493,7 +493,7 @@ def _rows_of(tensor):
     return [values[start:end] for start, end in itertools.pairwise(splits)]
 
 
-def _strings_of(dataset):
+def strings_of(dataset):
     """All texts of a dataset of strings or pairs, batched or not; labels are dropped."""
     texts = []
     for element in dataset.as_numpy_iterator():
