@@ -86,7 +86,10 @@ class TaskModel(HeadModel):
         raise NotImplementedError
 
     def strings(self, texts) -> list[list[str]]:
-        """Turns a batch of texts into what ``text_answers`` takes: a list for each argument."""
+        """Turns a batch of texts into what ``text_answers`` takes: a list for each argument.
+
+        An argument of several strings per text is a ragged tensor.
+        """
         pairs = isinstance(texts[0], tuple | list)
         return list(map(list, zip(*texts, strict=True))) if pairs else [list(texts)]
 
@@ -316,7 +319,10 @@ class TaskModel(HeadModel):
 
     def _answer_texts(self, texts):
         """Answers of one batch of texts, from strings to answers in one call of one graph."""
-        sides = [string_tensor(side) for side in self.strings(texts)]
+        sides = [
+            side if isinstance(side, tf.RaggedTensor) else string_tensor(side)
+            for side in self.strings(texts)
+        ]
         answers = self._graph_text_answers(len(sides))(*sides)
         warn_of_cuts(answers.pop("truncated").numpy(), self.text_preprocessor().seq_length)
         return answers
