@@ -330,7 +330,8 @@ def _options(modules, saved):
         config = saved.get_config()
         return {name: config[name] for name in ("pooling", "dense", "normalize")}
     if modules is None:
-        return {}
+        # As sentence-transformers has it for any other folder.
+        return {"normalize": False}
     return {
         "pooling": list(modules.pooling),
         "dense": [dict(options) for options in modules.dense],

@@ -15,6 +15,7 @@ __all__ = [
     "length_grouped_batches",
     "sorted_batches",
     "text_batches",
+    "tokenized",
     "warn_of_cuts",
     "without_autotuning",
 ]
@@ -53,7 +54,7 @@ class TokenizedTexts:
         self.targets = targets
         pairs = bool(texts) and isinstance(texts[0], tuple | list)
         sides = list(zip(*texts, strict=True)) if pairs else [texts]
-        self._sides = [self._tokenize(list(side)) for side in sides]
+        self._sides = [tokenized(preprocessor.tokenizer, list(side)) for side in sides]
         pieces = sum(side.row_lengths().numpy() for side in self._sides)
         whole = pieces + preprocessor.special_token_count(len(sides))
         self.lengths = np.minimum(whole, preprocessor.seq_length).astype(np.int32)
@@ -93,13 +94,14 @@ class TokenizedTexts:
         labelled = rows.map(lambda r: (self.batch(r), tf.gather(targets, r)))
         return without_autotuning(labelled.prefetch(2))
 
-    def _tokenize(self, texts):
-        tokenize = self._preprocessor.tokenizer.tokenize
-        chunks = [
-            tokenize(string_tensor(texts[i : i + TOKENIZER_CHUNK]))
-            for i in range(0, len(texts), TOKENIZER_CHUNK)
-        ]
-        return chunks[0] if len(chunks) == 1 else tf.concat(chunks, axis=0)
+
+def tokenized(tokenizer, texts: list) -> tf.RaggedTensor:
+    """The piece ids of a list of texts, int32 ragged (texts, pieces), without special tokens."""
+    chunks = [
+        tokenizer.tokenize(string_tensor(texts[i : i + TOKENIZER_CHUNK]))
+        for i in range(0, len(texts), TOKENIZER_CHUNK)
+    ]
+    return chunks[0] if len(chunks) == 1 else tf.concat(chunks, axis=0)
 
 
 def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -13,7 +13,7 @@ from keras_bert.data.objects import holds_texts, is_table, read_table
 from keras_bert.data.tf_elements import has_texts
 from keras_bert.data.wanted import AS_GIVEN, Wanted
 
-__all__ = ["is_texts", "labelled_texts", "read_texts_argument"]
+__all__ = ["as_list", "is_texts", "labelled_texts", "read_texts_argument"]
 
 FORMS = (
     "Expected texts (a list of strings, or of (text, text) pairs) with their labels, a list of "
@@ -56,9 +56,9 @@ def labelled_texts(x, y=None) -> tuple[list, list]:
         examples = read_table(x, Wanted(with_labels=True, label_kind=AS_GIVEN))
         texts, labels = examples.texts, examples.labels
     elif y is not None:
-        texts, labels = read_texts_argument(x), _as_list(y)
+        texts, labels = read_texts_argument(x), as_list(y)
     else:
-        texts, labels = _split_items(_as_list(x))
+        texts, labels = _split_items(as_list(x))
     if len(texts) != len(labels):
         raise ValueError(f"Received {len(texts)} texts and {len(labels)} labels.")
     return read_texts_argument(texts), labels
@@ -77,7 +77,7 @@ def read_texts_argument(texts) -> list:
         )
     if is_table(texts):
         texts = read_table(texts, Wanted(with_labels=False))
-    texts = texts.texts if isinstance(texts, Examples) else _as_list(texts)
+    texts = texts.texts if isinstance(texts, Examples) else as_list(texts)
     if not texts:
         raise ValueError("Received no texts.")
     pairs = _is_pair(texts[0])
@@ -100,7 +100,12 @@ def _split_items(items):
     return [text for text, _ in items], [label for _, label in items]
 
 
-def _as_list(values):
+def as_list(values) -> list:
+    """The items of a list, tuple, array, tensor or pandas column.
+
+    Raises:
+        TypeError: If it is none of these.
+    """
     if isinstance(values, tf.Tensor):
         values = values.numpy()
     if hasattr(values, "tolist"):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import keras
+from keras import ops
 
 from keras_bert.config import ModernBertConfig, XLNetConfig
 from keras_bert.layers.heads import ClassificationHead
 from keras_bert.layers.language_model import LanguageModelHead
 from keras_bert.layers.masked_lm import MaskedLMHead
 
-__all__ = ["HEADS", "make_head"]
+__all__ = ["HEADS", "make_head", "token_logits"]
 
 
 def _classifier(config, outputs, **kwargs):
@@ -130,3 +131,22 @@ def make_head(kind: str, config, outputs: int | None = None, **kwargs) -> keras.
     head = make(config, always or outputs, **kwargs)
     head.build((None, config.hidden_size))
     return head
+
+
+def token_logits(head, encoder, sequence, positions=None, training=None):
+    """Applies a ``MaskedLMHead``, to some places of a sequence or to all.
+
+    Args:
+        head: The head.
+        encoder: Its encoder, whose word embeddings a tied head uses.
+        sequence: (batch, seq, hidden).
+        positions: (batch, predictions) int32; None: all.
+        training: Whether to keep what gradients need.
+
+    Returns:
+        (batch, predictions or seq, vocab) float32.
+    """
+    if positions is not None:
+        sequence = ops.take_along_axis(sequence, ops.expand_dims(positions, -1), axis=1)
+    table = encoder.embeddings.word_embeddings if head.tied else None
+    return head(sequence, table, training=training)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import keras
-from keras import ops
 
 from keras_bert.models.head_model import HeadModel
+from keras_bert.models.heads import token_logits
 
-__all__ = ["BertMaskedLM", "token_logits"]
+__all__ = ["BertMaskedLM"]
 
 
 @keras.saving.register_keras_serializable("keras_bert")
@@ -52,22 +52,3 @@ class BertMaskedLM(HeadModel):
         # XLNet answers for what it cannot see in a stream of its own.
         sequence = outputs.get("query_output", outputs["sequence_output"])
         return token_logits(self.head, self.encoder, sequence, positions, training=training)
-
-
-def token_logits(head, encoder, sequence, positions=None, training=None):
-    """Applies a ``MaskedLMHead``, to some places of a sequence or to all.
-
-    Args:
-        head: The head.
-        encoder: Its encoder, whose word embeddings a tied head uses.
-        sequence: (batch, seq, hidden).
-        positions: (batch, predictions) int32; None: all.
-        training: Whether to keep what gradients need.
-
-    Returns:
-        (batch, predictions or seq, vocab) float32.
-    """
-    if positions is not None:
-        sequence = ops.take_along_axis(sequence, ops.expand_dims(positions, -1), axis=1)
-    table = encoder.embeddings.word_embeddings if head.tied else None
-    return head(sequence, table, training=training)

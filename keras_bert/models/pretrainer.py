@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from keras_bert.models.head_model import HeadModel
-from keras_bert.models.masked_lm import token_logits
+from keras_bert.models.heads import token_logits
 
 __all__ = ["BertPretrainer"]
 

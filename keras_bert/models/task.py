@@ -24,7 +24,7 @@ from keras_bert.models.head_model import HeadModel
 from keras_bert.models.report_facts import report_facts, report_title
 from keras_bert.text.preprocessor import string_tensor
 
-__all__ = ["TaskModel", "UntrainedHeadWarning"]
+__all__ = ["TaskModel", "UntrainedHeadWarning", "strings_of"]
 
 INPUT_SIGNATURE = {
     name: tf.TensorSpec((None, None), tf.int32, name=name)
@@ -109,7 +109,10 @@ class TaskModel(HeadModel):
         return [tf.TensorSpec((None,), tf.string, name) for name in self.text_inputs]
 
     def strings(self, texts) -> list[list[str]]:
-        """Turns a batch of texts into what ``text_answers`` takes: a list for each argument."""
+        """Turns a batch of texts into what ``text_answers`` takes: a list for each argument.
+
+        An argument of several strings per text is a ragged tensor.
+        """
         pairs = isinstance(texts[0], tuple | list)
         return list(map(list, zip(*texts, strict=True))) if pairs else [list(texts)]
 
@@ -422,7 +425,7 @@ class TaskModel(HeadModel):
         if not is_texts(x):
             return super().predict(x, batch_size=batch_size, **kwargs)
         if isinstance(x, tf.data.Dataset):
-            x = _strings_of(x)
+            x = strings_of(x)
         return self._answer_all(self.read_texts(x), batch_size or 32)
 
     def _answer_all(self, texts, batch_size):
@@ -446,7 +449,10 @@ class TaskModel(HeadModel):
 
     def _answer_texts(self, texts):
         """Answers of one batch of texts, from strings to answers in one call of one graph."""
-        sides = [string_tensor(side) for side in self.strings(texts)]
+        sides = [
+            side if isinstance(side, tf.RaggedTensor) else string_tensor(side)
+            for side in self.strings(texts)
+        ]
         answers = self._graph_text_answers(len(sides))(*sides)
         self._warn_of_cuts(answers.pop("truncated").numpy())
         return answers
@@ -677,7 +683,7 @@ def _listed(x):
     return [(text, label) for text, label, *_ in x.as_numpy_iterator()]
 
 
-def _strings_of(dataset):
+def strings_of(dataset):
     """All texts of a dataset of strings or pairs, batched or not; labels are dropped."""
     texts = []
     for element in text_elements(dataset, with_labels=False).as_numpy_iterator():
