@@ -66,6 +66,7 @@ class Examples:
     skipped: list[tuple[int, str]]
     columns: dict[str, Column | tuple[Column, ...]]
     path: str
+    _: dataclasses.KW_ONLY
     label_kind: str = "class"
     classes: list[str] | None = None
     unlabelled: list[int] = dataclasses.field(default_factory=list)

@@ -58,8 +58,8 @@ class Wanted:
                 )
         if self.label_kind not in (*LABEL_KINDS, AS_GIVEN, None):
             raise ValueError(
-                f"label_kind is {shown(self.label_kind)}; expected one of {', '.join(LABEL_KINDS)}, "
-                "or None: find out"
+                f"label_kind is {shown(self.label_kind)}; expected one of "
+                f"{', '.join(LABEL_KINDS)}, or None: find out"
             )
         if self.label_separator is not None and (
             not isinstance(self.label_separator, str) or not self.label_separator
