@@ -75,6 +75,8 @@ def default_data_dir(data_dir: str | os.PathLike | None = None) -> Path:
 def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
     """Downloads and prepares a data set by ``tensorflow_datasets``; returns its folder.
 
+    Without a network it gives up after ten trials, which take it some minutes.
+
     Raises:
         SourceError: that is not installed, does not know the name, or cannot download the data.
     """

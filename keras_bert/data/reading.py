@@ -139,7 +139,7 @@ def _read_one_file(path: str, suffix: str, wanted: Wanted, skip_bad_rows: bool) 
     if suffix == ".txt":
         with opened(path) as file:
             is_table_of_tabs = "\t" in file.readline()
-        if not is_table_of_tabs:
+        if not (is_table_of_tabs or wanted.given or wanted.with_labels):
             return read_texts(path, skip_bad_rows)
         suffix = ".tsv"
     return read_file(path, suffix, wanted, skip_bad_rows)

@@ -74,8 +74,8 @@ def read_examples(
         path: the file; its suffix says the format.
         text_column: name, or number in a file without header, of the texts; of the anchors of
             triplets, or the prompts of multiple choice.
-        text_pair_column: the same for the second texts of pairs; for what each choice of multiple
-            choice begins with.
+        text_pair_column: the same for the second texts of pairs; for what the choices of multiple
+            choice go on from.
         label_column: the same for the labels; for ``label_kind="labels"`` two columns or more,
             one per label, that hold 0 or 1.
         skip_bad_rows: leave rows that cannot be used out and list them in ``Examples.skipped``.

@@ -44,9 +44,7 @@ def test_swag(write):
     path = write("val.csv", f"{SWAG}\n{rows}")
     for kind in ("choice", None):
         examples = read_examples(path, label_kind=kind)
-        assert examples.texts == [
-            ("He sits.", ("He stands.", "He falls.", "He sings.", "He runs."))
-        ]
+        assert examples.texts == [(("He sits.", "He"), ("stands.", "falls.", "sings.", "runs."))]
         assert (examples.labels, examples.label_kind) == ([2], "choice")
         assert examples.label_names == []
     assert examples.describe().endswith(
@@ -63,7 +61,7 @@ def test_swag(write):
         ({"ctx": ["p"], "endings": [["a", "b"]], "label": ["0"]}, ("p", ("a", "b")), 0),
         (
             {"article": ["p"], "question": ["q"], "options": [["a", "b"]], "answer": ["B"]},
-            ("p", ("q a", "q b")),
+            (("p", "q"), ("a", "b")),
             1,
         ),
         (

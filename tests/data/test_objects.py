@@ -80,6 +80,9 @@ def test_labels_stay_as_they_are_where_no_classes_are_named():
 
 def test_texts_with_labels_apart():
     assert labelled_texts({"text": ["a", "b"]}, [1, 0]) == (["a", "b"], [1, 0])
+    examples = read_table(ROWS, Wanted())
+    assert labelled_texts(examples) == (["a", "b", "c"], ["1", "0", "1"])
+    assert labelled_texts(examples, [5, 6, 7]) == (["a", "b", "c"], [5, 6, 7])
     assert read_texts_argument(ROWS) == ["a", "b", "c"]
     assert read_texts_argument({"sentence": ["a"], "label": [None]}) == ["a"]
 

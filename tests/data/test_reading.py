@@ -35,6 +35,8 @@ def test_files(write, name, content):
 def test_lines(write):
     examples = read_dataset(write("a.txt", "one\n\ntwo\n"))
     assert (examples.texts, examples.rows, examples.labels) == (["one", "two"], [1, 3], None)
+    with pytest.raises(SourceError, match="no label column found"):
+        read_dataset(write("b.txt", "text\none\n"), with_labels=True)
 
 
 def test_a_broken_array(write):
