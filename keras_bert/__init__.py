@@ -39,7 +39,9 @@ _EXPORTS = {
     "WordPieceTokenizer": "keras_bert.text",
     "XLNetConfig": "keras_bert.config",
     "XLNetEncoder": "keras_bert.models.xlnet_encoder",
+    "read_dataset": "keras_bert.data.reading",
     "read_examples": "keras_bert.data.sources",
+    "read_parallel": "keras_bert.data.parallel",
 }
 _MODULES = ("checkpoints", "data", "export", "layers", "metrics", "models", "text", "training")
 

@@ -1,7 +1,7 @@
 """Columns of Parquet and Arrow files, read through pyarrow a batch of rows at a time."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from keras_bert.data.examples import SourceError
 from keras_bert.data.rows import Feature, Selection
@@ -23,31 +23,59 @@ def parquet_selection(path: str, wanted: Wanted) -> Selection:
         SourceError: there is no such column, or the file is damaged.
         ImportError: there is no pyarrow.
     """
-    pyarrow = _pyarrow(path)
-    import pyarrow.parquet
-
-    file = _opened(path, pyarrow, pyarrow.parquet.ParquetFile)
-
-    def batches(names: list[str]) -> Iterator[Batch]:
-        yield from _plain(path, pyarrow, file.iter_batches(_BATCH_ROWS, columns=names), names)
-
-    return _selection(path, file.schema_arrow, batches, wanted)
+    return shards_selection(path, [path], wanted)
 
 
 def arrow_selection(path: str, wanted: Wanted) -> Selection:
     """The wanted columns of an Arrow IPC file, with random access or a stream; as for Parquet."""
+    return shards_selection(path, [path], wanted)
+
+
+def shards_selection(path: str, shards: Sequence[str], wanted: Wanted) -> Selection:
+    """The wanted columns of a table in one or more files of one schema, one after the other.
+
+    Args:
+        path: what messages call them all; rows are counted through.
+        shards: the files.
+        wanted: what the caller asks for.
+    """
     pyarrow = _pyarrow(path)
-    schema = _opened(path, pyarrow, lambda path: _record_batches(path, pyarrow)[0])
+    schema = _opened(shards[0], pyarrow)[0]
 
     def batches(names: list[str]) -> Iterator[Batch]:
-        parts = (
-            batch.slice(start, _BATCH_ROWS)
-            for batch in _record_batches(path, pyarrow)[1]
-            for start in range(0, batch.num_rows, _BATCH_ROWS)
-        )
-        yield from _plain(path, pyarrow, parts, names)
+        for shard in shards:
+            _, read = _opened(shard, pyarrow)
+            yield from _plain(shard, pyarrow, read(names), names)
 
-    return _selection(path, schema, batches, wanted)
+    features = _features(schema.metadata or {})
+    return typed_selection(path, schema.names, features, batches, wanted, unit="row")
+
+
+def _opened(path: str, pyarrow):
+    """(schema, function from names of columns to batches of rows) of a file."""
+    open_file = _open_parquet if path.lower().endswith(".parquet") else _open_ipc
+    try:
+        return open_file(path, pyarrow)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        reason = f"no file of this kind, or a damaged one: {_first_line(error)}"
+        raise SourceError(path, None, reason) from error
+
+
+def _open_parquet(path: str, pyarrow):
+    import pyarrow.parquet
+
+    file = pyarrow.parquet.ParquetFile(path)
+    return file.schema_arrow, lambda names: file.iter_batches(_BATCH_ROWS, columns=names)
+
+
+def _open_ipc(path: str, pyarrow):
+    schema, batches = _record_batches(path, pyarrow)
+    parts = (
+        batch.slice(start, _BATCH_ROWS)
+        for batch in batches
+        for start in range(0, batch.num_rows, _BATCH_ROWS)
+    )
+    return schema, lambda names: parts
 
 
 def _record_batches(path: str, pyarrow):
@@ -62,11 +90,6 @@ def _record_batches(path: str, pyarrow):
         stream = pyarrow.ipc.open_stream(source)
         return stream.schema, stream
     return file.schema, (file.get_batch(i) for i in range(file.num_record_batches))
-
-
-def _selection(path: str, schema, batches, wanted: Wanted) -> Selection:
-    features = _features(schema.metadata or {})
-    return typed_selection(path, schema.names, features, batches, wanted, unit="row")
 
 
 def _features(metadata: dict[bytes, bytes]) -> dict[str, Feature]:
@@ -96,14 +119,6 @@ def _values(column, pyarrow) -> list:
         value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
         for value in values
     ]
-
-
-def _opened(path: str, pyarrow, open_file):
-    try:
-        return open_file(path)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        reason = f"no file of this kind, or a damaged one: {_first_line(error)}"
-        raise SourceError(path, None, reason) from error
 
 
 def _pyarrow(path: str):

@@ -119,9 +119,8 @@ def _collect_choices(examples, rows, roles, label_at, skip_bad_rows):
         if reason is not None:
             _refuse(examples, row, reason, skip_bad_rows)
             continue
-        start = parts.get("text_pair", "")
-        choices = [f"{start} {choice}".strip() if start else choice for choice in choices]
-        examples.texts.append((text, tuple(choices)))
+        prompt = (text, parts["text_pair"]) if "text_pair" in parts else text
+        examples.texts.append((prompt, tuple(choices)))
         examples.rows.append(row)
         if has_label:
             examples.labels.append(number)

@@ -5,8 +5,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-#: A text; a pair; anchor, positive and negative; or a prompt with its choices.
-Text = str | tuple[str, str] | tuple[str, str, str] | tuple[str, tuple[str, ...]]
+#: A text; a pair; or anchor, positive and negative.
+Texts = str | tuple[str, str] | tuple[str, str, str]
+#: The same; or a prompt, a text or pair, with its choices.
+Text = Texts | tuple[str | tuple[str, str], tuple[str, ...]]
 Column = str | int
 Label = str | float | tuple[str, ...] | int
 
@@ -45,7 +47,8 @@ class Examples:
 
     Attributes:
         texts: one item per example, all of one form: a string; a ``(text, second text)`` tuple;
-            ``(anchor, positive, negative)``; or ``(prompt, (choice, choice, …))``.
+            ``(anchor, positive, negative)``; or ``(prompt, (choice, choice, …))``, where the prompt
+            is a string or a tuple of a string and what each choice goes on from.
         labels: one label per example, as ``label_kind`` says; None where there are none.
         rows: where each example starts: the line (from 1) of a text file, or as ``unit`` says.
         skipped: ``(row, reason)`` of each row left out because of ``skip_bad_rows``.
@@ -66,6 +69,7 @@ class Examples:
     skipped: list[tuple[int, str]]
     columns: dict[str, Column | tuple[Column, ...]]
     path: str
+    _: dataclasses.KW_ONLY
     label_kind: str = "class"
     classes: list[str] | None = None
     unlabelled: list[int] = dataclasses.field(default_factory=list)
@@ -134,6 +138,9 @@ class Examples:
         """Raises a SourceError where no example is left, with the first reason why."""
         if self.texts:
             return
+        if not self.skipped and self.unlabelled:
+            rows = counted(len(self.unlabelled), "row")
+            raise SourceError(self.path, None, f"none of {rows} has a gold label; test data?")
         if not self.skipped:
             raise SourceError(self.path, None, "the file holds no rows")
         row, reason = self.skipped[0]

@@ -13,7 +13,7 @@ from keras_bert.data.objects import holds_texts, is_table, read_table
 from keras_bert.data.tf_elements import has_texts
 from keras_bert.data.wanted import AS_GIVEN, Wanted
 
-__all__ = ["as_list", "is_texts", "labelled_texts", "read_texts_argument"]
+__all__ = ["as_examples", "as_list", "is_texts", "labelled_texts", "read_texts_argument"]
 
 FORMS = (
     "Expected texts (a list of strings, or of (text, text) pairs) with their labels, a list of "
@@ -48,12 +48,8 @@ def labelled_texts(x, y=None) -> tuple[list, list]:
         TypeError: If something is no text; the message names its place.
         ValueError: If there is nothing, or not one label per text.
     """
-    if isinstance(x, Examples):
-        if x.labels is None:
-            raise ValueError(f"{x.path} has no label column.")
-        texts, labels = x.texts, x.labels
-    elif y is None and is_table(x):
-        examples = read_table(x, Wanted(with_labels=True, label_kind=AS_GIVEN))
+    examples = as_examples(x, with_labels=True) if y is None else None
+    if examples is not None:
         texts, labels = examples.texts, examples.labels
     elif y is not None:
         texts, labels = read_texts_argument(x), as_list(y)
@@ -62,6 +58,28 @@ def labelled_texts(x, y=None) -> tuple[list, list]:
     if len(texts) != len(labels):
         raise ValueError(f"Received {len(texts)} texts and {len(labels)} labels.")
     return read_texts_argument(texts), labels
+
+
+def as_examples(x, with_labels: bool, label_kind: str = AS_GIVEN) -> Examples | None:
+    """The examples in a table, or ``Examples`` as they are; None for anything else.
+
+    Args:
+        x: What users hand to ``fit``, ``evaluate`` or ``predict``.
+        with_labels: Whether labels must be there, or are not read.
+        label_kind: What the labels of a table are, see ``Examples``; by default they stay as they
+            are, but for the numbers of named classes.
+
+    Raises:
+        SourceError: If a table has no such columns, or a row of it is broken.
+        ValueError: If there are no labels.
+    """
+    if isinstance(x, Examples):
+        if with_labels and x.labels is None:
+            raise ValueError(f"{x.path} has no label column.")
+        return x
+    if is_table(x):
+        return read_table(x, Wanted(with_labels=with_labels, label_kind=label_kind))
+    return None
 
 
 def read_texts_argument(texts) -> list:
@@ -75,9 +93,8 @@ def read_texts_argument(texts) -> list:
         raise TypeError(
             f"Expected a list of texts; received one text, {shown(texts)}. Write [text]."
         )
-    if is_table(texts):
-        texts = read_table(texts, Wanted(with_labels=False))
-    texts = texts.texts if isinstance(texts, Examples) else as_list(texts)
+    examples = as_examples(texts, with_labels=False)
+    texts = as_list(texts) if examples is None else examples.texts
     if not texts:
         raise ValueError("Received no texts.")
     pairs = _is_pair(texts[0])

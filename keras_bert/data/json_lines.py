@@ -1,9 +1,10 @@
-"""Rows of JSON Lines files, each with its line."""
+"""Rows of JSON Lines files, each with its line, and of JSON files with a list of objects."""
 
+import io
 import itertools
 import json
 from collections.abc import Iterable, Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 from keras_bert.data.columns import named_columns
 from keras_bert.data.examples import Column, SourceError, listed
@@ -29,6 +30,24 @@ def jsonl_selection(path: str, file: TextIO, wanted: Wanted) -> Selection:
         SourceError: there is no such key, no object in the file, or the file is empty.
     """
     return records_selection(path, _objects(file), wanted)
+
+
+def json_selection(path: str, file: TextIO, wanted: Wanted) -> Selection:
+    """The same of a file that is one JSON array of objects, or JSON Lines after all.
+
+    Rows of an array are counted from 1.
+    """
+    text = file.read()
+    if not text.strip().startswith("["):
+        return jsonl_selection(path, io.StringIO(text), wanted)
+    try:
+        records = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SourceError(path, error.lineno, f"not JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise SourceError(path, None, f"JSON that cannot be read: {error}") from error
+    rows = ((number, *_record(record)) for number, record in enumerate(records, start=1))
+    return records_selection(path, rows, wanted, unit="row")
 
 
 def records_selection(
@@ -79,8 +98,12 @@ def _objects(file: TextIO) -> Iterator[Row]:
         except (ValueError, RecursionError) as error:  # numbers or nesting beyond Python's limits
             yield line, None, f"JSON that cannot be read: {error}"
         else:
-            if isinstance(record, dict):
-                yield line, record, None
-            else:
-                kind = {"list": "array", "NoneType": "null"}.get(type(record).__name__, "value")
-                yield line, None, f"one JSON object per line expected, a JSON {kind} found"
+            yield line, *_record(record)
+
+
+def _record(value: Any) -> tuple[dict | None, str | None]:
+    """An object, or why it is none."""
+    if isinstance(value, dict):
+        return value, None
+    kind = {"list": "array", "NoneType": "null"}.get(type(value).__name__, "value")
+    return None, f"one JSON object per line expected, a JSON {kind} found"

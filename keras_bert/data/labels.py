@@ -3,6 +3,7 @@
 import ast
 import json
 import math
+import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -97,8 +98,9 @@ def read_right_choice(value: Any, choices: Sequence[str], names: Sequence[str] |
         return int(number), None
     if value in choices:
         return list(choices).index(value), None
-    if isinstance(value, str) and len(value) == 1 and value.isascii() and value.isalpha():
-        return ord(value.upper()) - ord("A"), None
+    letters = string.ascii_uppercase[: len(choices)]
+    if isinstance(value, str) and len(value) == 1 and value.upper() in letters:
+        return letters.index(value.upper()), None
     return None, (
         f"the label is {shown(value)}; expected the number, letter or text of one of the choices "
         f"{listed(choices)}"

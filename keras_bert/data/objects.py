@@ -40,6 +40,11 @@ def holds_texts(table: Any) -> bool:
     return True
 
 
+def is_dataset_of_splits(x: Any) -> bool:
+    """Whether ``x`` is a ``DatasetDict``, or any other dict of data sets."""
+    return isinstance(x, Mapping) and bool(x) and all(map(_is_dataset, x.values()))
+
+
 def read_table(table: Any, wanted: Wanted, skip_bad_rows: bool = False) -> Examples:
     """Reads the examples of a table in memory.
 
@@ -90,10 +95,6 @@ def _open_dataset(dataset: Any) -> _Table:
     return _Table(type(dataset).__name__, list(names), declared_features(declared), batches)
 
 
-def _is_dataset_of_splits(x: Any) -> bool:
-    return isinstance(x, Mapping) and bool(x) and all(map(_is_dataset, x.values()))
-
-
 def _refuse_splits(splits: Mapping) -> _Table:
     some = list(splits)
     reason = f"this holds the splits {listed(some)}; pick one, such as data[{some[0]!r}]"
@@ -138,7 +139,7 @@ def _open_arrow(table: Any) -> _Table:
 
 
 def _is_columns(x: Any) -> bool:
-    return isinstance(x, Mapping) and not _is_dataset_of_splits(x)
+    return isinstance(x, Mapping) and not is_dataset_of_splits(x)
 
 
 def _open_columns(columns: Mapping) -> _Table:
@@ -180,7 +181,7 @@ def _begins_with_text(column: Any) -> bool:
 
 # What a table is, and how it is opened; the first that fits.
 _KINDS = (
-    (_is_dataset_of_splits, _refuse_splits),
+    (is_dataset_of_splits, _refuse_splits),
     (_is_dataset, _open_dataset),
     (_is_frame, _open_frame),
     (_is_arrow, _open_arrow),

@@ -8,6 +8,7 @@ named the way an editor shows it. TensorFlow is not needed to read a file and is
 ``.tsv``      fields separated by tabs; quotes are ordinary characters, as in the IANA type
               text/tab-separated-values, GLUE's files and google-research/bert (quotechar=None)
 ``.jsonl``    one JSON object per line
+``.json``     the same, or one array of such objects
 ``.parquet``  needs pyarrow; read in batches of rows, and of their columns only those asked for
 ``.arrow``    the same in Arrow's IPC formats; ``.feather`` (version 2) is one of them
 ``.txt``      one text per line (``read_texts`` only)
@@ -18,22 +19,26 @@ a text (the model reads ``[CLS] [SEP]``) and is kept; an empty label is an error
 label are cut off; texts are never changed.
 """
 
-import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from keras_bert.data.arrow_files import arrow_selection, parquet_selection
 from keras_bert.data.collecting import collect
 from keras_bert.data.examples import Column, Examples, SourceError
-from keras_bert.data.json_lines import jsonl_selection
+from keras_bert.data.json_lines import json_selection, jsonl_selection
 from keras_bert.data.rows import Selection
 from keras_bert.data.tables import csv_selection, long_fields, tsv_selection
+from keras_bert.data.text_files import opened, require_file
 from keras_bert.data.wanted import Wanted
 
 # How a format's columns are found and its rows are read, by suffix.
-_SELECTIONS = {".csv": csv_selection, ".tsv": tsv_selection, ".jsonl": jsonl_selection}
+_SELECTIONS = {
+    ".csv": csv_selection,
+    ".tsv": tsv_selection,
+    ".jsonl": jsonl_selection,
+    ".json": json_selection,
+}
 # The same for files that are no text.
 _BINARY_SELECTIONS = {
     ".parquet": parquet_selection,
@@ -69,8 +74,8 @@ def read_examples(
         path: the file; its suffix says the format.
         text_column: name, or number in a file without header, of the texts; of the anchors of
             triplets, or the prompts of multiple choice.
-        text_pair_column: the same for the second texts of pairs; for what each choice of multiple
-            choice begins with.
+        text_pair_column: the same for the second texts of pairs; for what the choices of multiple
+            choice go on from.
         label_column: the same for the labels; for ``label_kind="labels"`` two columns or more,
             one per label, that hold 0 or 1.
         skip_bad_rows: leave rows that cannot be used out and list them in ``Examples.skipped``.
@@ -116,10 +121,10 @@ def read_examples(
 def read_file(path: str, suffix: str, wanted: Wanted, skip_bad_rows: bool = False) -> Examples:
     """Reads a file in the format that ``suffix`` stands for, whatever it is called."""
     if suffix.lower() in _BINARY_SELECTIONS:
-        _require_file(path)
+        require_file(path)
         selection = _BINARY_SELECTIONS[suffix.lower()](path, wanted)
         return collect(path, selection, wanted, skip_bad_rows)
-    with _opened(path) as file, long_fields():
+    with opened(path) as file, long_fields():
         select = _SELECTIONS.get(suffix.lower())
         if select is None:
             found = f"the suffix is {suffix}" if suffix else "the file has no suffix"
@@ -148,28 +153,9 @@ def read_texts(path: str | os.PathLike, skip_bad_rows: bool = False) -> Examples
         ['My card has not arrived', 'How do I top up?']
     """
     path = os.fspath(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         lines = ((row, text.rstrip("\r\n")) for row, text in enumerate(file, start=1))
         rows = ((row, (text,), None) for row, text in lines if text.strip())
         examples = collect(path, Selection({"text": 1}, rows), Wanted(), skip_bad_rows)
     examples.columns.clear()
     return examples
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[TextIO]:
-    """Opens a UTF-8 file; bytes that are no UTF-8 arrive as surrogates, so their row is known."""
-    _require_file(path)
-    with open(path, "rb") as file:
-        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
-            raise SourceError(path, None, "the file is UTF-16; save it as UTF-8")
-    # newline="" leaves the line ends inside quoted fields as they are.
-    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        yield file
-
-
-def _require_file(path: str) -> None:
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{path} is a folder; a data file is expected")
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path} does not exist; a data file is expected")

@@ -38,8 +38,9 @@ def text_elements(dataset: tf.data.Dataset, with_labels: bool | None = None) -> 
         SourceError: If no features have usual names for texts.
 
     Example:
-        >>> rows = tf.data.Dataset.from_tensor_slices({"idx": [0], "sentence": ["Hi."], "label": [1]})
-        >>> [(text.numpy(), label.numpy()) for text, label in text_elements(rows)]
+        >>> features = {"idx": [0], "sentence": ["Hi."], "label": [1]}
+        >>> rows = text_elements(tf.data.Dataset.from_tensor_slices(features))
+        >>> [(text.numpy(), label.numpy()) for text, label in rows]
         [(b'Hi.', 1)]
     """
     spec = dataset.element_spec

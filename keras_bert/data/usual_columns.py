@@ -75,7 +75,7 @@ VALUE_COLUMNS = (
 # Which choice is right.
 RIGHT_CHOICE_COLUMNS = ("label", "answer", "answerkey", "answer_key", "correct", "gold", "target")
 
-# (prompt, how each choice begins) of multiple choice: SWAG; HellaSwag; RACE; Social IQA; COPA;
+# (prompt, what its choices go on from) of multiple choice: SWAG; HellaSwag; RACE; Social IQA; COPA;
 # CODAH; PIQA; WinoGrande and others.
 PROMPT_COLUMNS = (
     ("sent1", "sent2"),

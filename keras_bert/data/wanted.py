@@ -23,7 +23,7 @@ class Wanted:
     Attributes:
         text: name of the column, its number (from 1) in a table without header, or None: find it.
         text_pair: the same for the second text. It is looked for only where ``text`` is, too. In
-            multiple choice it is the text that each choice begins with.
+            multiple choice it is the text that the choices go on from.
         label: the same for the label; several columns of 0 and 1, one per label, for ``"labels"``.
         with_labels: True: a source without label column is an error; False: no label is read;
             None: labels are read where there are any.
@@ -58,8 +58,8 @@ class Wanted:
                 )
         if self.label_kind not in (*LABEL_KINDS, AS_GIVEN, None):
             raise ValueError(
-                f"label_kind is {shown(self.label_kind)}; expected one of {', '.join(LABEL_KINDS)}, "
-                "or None: find out"
+                f"label_kind is {shown(self.label_kind)}; expected one of "
+                f"{', '.join(LABEL_KINDS)}, or None: find out"
             )
         if self.label_separator is not None and (
             not isinstance(self.label_separator, str) or not self.label_separator

@@ -75,3 +75,38 @@ def test_words_for_messages():
     assert shown("a" * 100) == "'" + "a" * 39 + "…"
     assert listed(range(10)) == "0, 1, 2, 3, 4, 5, 6, 7, … (10 in all)"
     assert listed("ab") == "'a', 'b'"
+
+
+def test_examples_without_gold_label_are_none():
+    with pytest.raises(
+        SourceError, match=r"^data\.csv: none of 2 rows has a gold label; test data"
+    ):
+        make_examples(texts=[], labels=[], rows=[], skipped=[], unlabelled=[2, 3]).require_some()
+
+
+def test_places_are_named_in_the_words_of_the_source():
+    assert str(SourceError("data.parquet", 3, "broken", "row")) == "data.parquet, row 3: broken"
+    assert str(SourceError("Dataset", 3, "broken", "index")) == "Dataset[3]: broken"
+    error = pickle.loads(pickle.dumps(SourceError("Dataset", 3, "broken", "index")))
+    assert str(error) == "Dataset[3]: broken"
+
+
+def test_labels_that_are_no_names():
+    values = make_examples(labels=[1.5, 2.0, -3.0], label_kind="value", skipped=[])
+    assert values.label_names == []
+    assert values.with_known_labels(["x"]) is values
+    assert values.describe().endswith("label in column 'category', numbers from -3 to 2")
+
+
+def test_several_labels():
+    several = make_examples(labels=[("x", "y"), (), ("z",)], label_kind="labels")
+    assert several.label_names == ["x", "y", "z"]
+    assert make_examples(classes=["y", "x", "w"]).label_names == ["y", "x", "w"]
+    with pytest.raises(SourceError, match=r"^data\.csv, line 7: unknown label 'z'"):
+        several.with_known_labels(["x", "y"])
+
+
+def test_select():
+    part = make_examples().select([2, 0])
+    assert (part.texts, part.labels, part.rows) == (["c", "a"], ["x", "x"], [7, 2])
+    assert make_examples(labels=None).select([1]).labels is None

@@ -80,6 +80,9 @@ def test_labels_stay_as_they_are_where_no_classes_are_named():
 
 def test_texts_with_labels_apart():
     assert labelled_texts({"text": ["a", "b"]}, [1, 0]) == (["a", "b"], [1, 0])
+    examples = read_table(ROWS, Wanted())
+    assert labelled_texts(examples) == (["a", "b", "c"], ["1", "0", "1"])
+    assert labelled_texts(examples, [5, 6, 7]) == (["a", "b", "c"], [5, 6, 7])
     assert read_texts_argument(ROWS) == ["a", "b", "c"]
     assert read_texts_argument({"sentence": ["a"], "label": [None]}) == ["a"]
 
@@ -156,7 +159,10 @@ def test_pandas():
 
 
 def test_hugging_face_datasets():
-    datasets = pytest.importorskip("datasets")
+    # Not "datasets": the folder of this name at the root of the repository can be imported, too.
+    pytest.importorskip("datasets.arrow_dataset")
+    import datasets
+
     features = datasets.Features(
         {"sentence": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])}
     )
