@@ -42,6 +42,7 @@ class KerasCheckpoint:
         encoder = getattr(model, "encoder", model)
         if not isinstance(encoder, Encoder):
             raise CheckpointError(f"{self.path} holds a {type(model).__name__}, no BERT model.")
+        encoder.merge_lora()  # for others have plain weights
         return model
 
     @property

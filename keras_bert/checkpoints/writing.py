@@ -60,8 +60,10 @@ class Parts:
     @classmethod
     def of(cls, model: Any) -> Parts:
         """The parts of an encoder or of a model with a head."""
-        encoder = getattr(model, "encoder", model)
-        if encoder is model:
+        from keras_bert.models.partial_training import without_lora
+
+        encoder = without_lora(getattr(model, "encoder", model))
+        if not hasattr(model, "encoder"):
             return cls(encoder)
         preprocessor = model.preprocessor
         return cls(

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
+import collections.abc
 import numbers
 
 import numpy as np
 import tensorflow as tf
 
 from keras_bert.data.examples import Examples, shown
+from keras_bert.data.objects import holds_texts, is_table, read_table
+from keras_bert.data.tf_elements import has_texts
+from keras_bert.data.wanted import AS_GIVEN, Wanted
 
 __all__ = ["is_texts", "labelled_texts", "read_texts_argument"]
 
 FORMS = (
     "Expected texts (a list of strings, or of (text, text) pairs) with their labels, a list of "
-    "(text, label) or ((text, text), label), Examples, or a tf.data.Dataset of (text, label)."
+    "(text, label) or ((text, text), label), Examples, a tf.data.Dataset of (text, label), or a "
+    "table with columns for text and label: datasets.Dataset, DataFrame, dict of columns."
 )
 
 
 def is_texts(x) -> bool:
     """Whether ``x`` holds strings for the Preprocessor, rather than ids for the encoder."""
     if isinstance(x, tf.data.Dataset):
-        specs = tf.nest.flatten(x.element_spec)
-        return bool(specs) and getattr(specs[0], "dtype", None) == tf.string
+        return has_texts(x)
     if isinstance(x, tf.Tensor):
         return x.dtype == tf.string
     if isinstance(x, np.ndarray):
         return x.dtype.kind in "OSU"
-    return isinstance(x, str | bytes | list | tuple | Examples) or _is_series(x)
+    if isinstance(x, str | bytes | list | tuple | Examples) or _is_column(x):
+        return True
+    return is_table(x) and holds_texts(x)
 
 
 def labelled_texts(x, y=None) -> tuple[list, list]:
     """Returns texts and labels of the accepted forms.
 
     Args:
-        x: Texts, with their labels in ``y``; or items of (text, label); or ``Examples``.
+        x: Texts, with their labels in ``y``; or items of (text, label); or ``Examples``; or a
+            table (see ``read_table``) with usual names of columns, whose labels stay as they are
+            but for the numbers of named classes.
         y: Labels.
 
     Raises:
@@ -44,8 +52,11 @@ def labelled_texts(x, y=None) -> tuple[list, list]:
         if x.labels is None:
             raise ValueError(f"{x.path} has no label column.")
         texts, labels = x.texts, x.labels
+    elif y is None and is_table(x):
+        examples = read_table(x, Wanted(with_labels=True, label_kind=AS_GIVEN))
+        texts, labels = examples.texts, examples.labels
     elif y is not None:
-        texts, labels = _as_list(x), _as_list(y)
+        texts, labels = read_texts_argument(x), _as_list(y)
     else:
         texts, labels = _split_items(_as_list(x))
     if len(texts) != len(labels):
@@ -64,6 +75,8 @@ def read_texts_argument(texts) -> list:
         raise TypeError(
             f"Expected a list of texts; received one text, {shown(texts)}. Write [text]."
         )
+    if is_table(texts):
+        texts = read_table(texts, Wanted(with_labels=False))
     texts = texts.texts if isinstance(texts, Examples) else _as_list(texts)
     if not texts:
         raise ValueError("Received no texts.")
@@ -90,16 +103,18 @@ def _split_items(items):
 def _as_list(values):
     if isinstance(values, tf.Tensor):
         values = values.numpy()
-    if isinstance(values, np.ndarray) or _is_series(values):
+    if hasattr(values, "tolist"):
         return values.tolist()
-    if isinstance(values, list | tuple):
+    if isinstance(values, list | tuple) or _is_column(values):
         return list(values)
     raise TypeError(f"Received {type(values).__name__}. {FORMS}")
 
 
-def _is_series(x):
-    """A pandas column or anything that looks like one."""
-    return hasattr(x, "tolist") and hasattr(x, "iloc")
+def _is_column(x):
+    """A pandas column or anything that looks like one, or a column of a ``datasets.Dataset``."""
+    if hasattr(x, "tolist") and hasattr(x, "iloc"):
+        return True
+    return isinstance(x, collections.abc.Sequence) and not isinstance(x, str | bytes)
 
 
 def _is_pair(item):

@@ -5,9 +5,13 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-from keras_bert.data.columns import Wanted, named_columns
-from keras_bert.data.examples import SourceError, listed
-from keras_bert.data.tables import Row, Selection
+from keras_bert.data.columns import named_columns
+from keras_bert.data.examples import Column, SourceError, listed
+from keras_bert.data.rows import Row, Selection, named
+from keras_bert.data.wanted import Wanted, as_tuple
+
+# Objects looked at to find columns that hold 0 and 1 alone.
+_PEEKED_ROWS = 1_000
 
 
 def jsonl_selection(path: str, file: TextIO, wanted: Wanted) -> Selection:
@@ -24,27 +28,32 @@ def jsonl_selection(path: str, file: TextIO, wanted: Wanted) -> Selection:
     Raises:
         SourceError: there is no such key, no object in the file, or the file is empty.
     """
-    rows = _objects(file)
-    before: list[Row] = []
-    first = None
-    while first is None:
-        row = next(rows, None)
-        if row is None:
-            break
-        before.append(row)
-        first = row[1]
+    return records_selection(path, _objects(file), wanted)
+
+
+def records_selection(
+    path: str, rows: Iterator[Row], wanted: Wanted, unit: str = "line"
+) -> Selection:
+    """The wanted keys of rows whose values are dicts; as ``jsonl_selection``."""
+    before = list(itertools.islice(rows, _PEEKED_ROWS))
     if not before:
         raise SourceError(path, None, "the file is empty")
-    if first is None:
-        raise SourceError(path, before[0][0], before[0][2])
-    names = list(first)
-    columns = {role: names[place] for role, place in named_columns(path, names, wanted).items()}
-    keys = tuple(columns.get(role) for role in ("text", "text_pair", "label"))
-    return columns, _picked(itertools.chain(before, rows), keys)
+    sound = [record for _, record, _ in before if record is not None]
+    while not sound:
+        row = next(rows, None)
+        if row is None:
+            raise SourceError(path, before[0][0], before[0][2], unit)
+        before.append(row)
+        sound = [record for record in row[1:2] if record is not None]
+    rows = itertools.chain(before, rows)
+    names = list(sound[0])
+    peeked = [[record.get(name) for name in names] for record in sound]
+    columns = named(named_columns(path, names, wanted, peeked), names)
+    return Selection(columns, _picked(rows, columns), unit=unit)
 
 
-def _picked(rows: Iterable[Row], keys: tuple[str | None, ...]) -> Iterator[Row]:
-    needed = [key for key in keys if key is not None]
+def _picked(rows: Iterable[Row], columns: dict[str, Column | tuple[Column, ...]]) -> Iterator[Row]:
+    needed = [key for keys in columns.values() for key in as_tuple(keys)]
     for line, record, reason in rows:
         if reason is not None:
             yield line, None, reason
@@ -52,7 +61,11 @@ def _picked(rows: Iterable[Row], keys: tuple[str | None, ...]) -> Iterator[Row]:
             missing = [key for key in needed if key not in record]
             yield line, None, f"the object has no {listed(missing)}"
         else:
-            yield line, tuple(None if key is None else record[key] for key in keys), None
+            values = [
+                tuple(record[key] for key in keys) if isinstance(keys, tuple) else record[keys]
+                for keys in columns.values()
+            ]
+            yield line, tuple(values), None
 
 
 def _objects(file: TextIO) -> Iterator[Row]:

@@ -1,61 +1,89 @@
-"""Reads labelled texts and pairs of texts from CSV, TSV, JSON Lines and plain text files.
+"""Reads examples from CSV, TSV, JSON Lines, Parquet, Arrow and plain text files.
 
 Every example keeps the line it came from, so whatever is wrong with it, here or later, can be
 named the way an editor shows it. TensorFlow is not needed to read a file and is not imported.
 
-=========  =====================================================================================
-``.csv``   fields separated by commas, quoted as in RFC 4180; quoted fields may hold newlines
-``.tsv``   fields separated by tabs; quotes are ordinary characters, as in the IANA type
-           text/tab-separated-values, GLUE's files and google-research/bert (quotechar=None)
-``.jsonl`` one JSON object per line
-``.txt``   one text per line (``read_texts`` only)
-=========  =====================================================================================
+============  ==================================================================================
+``.csv``      fields separated by commas, quoted as in RFC 4180; quoted fields may hold newlines
+``.tsv``      fields separated by tabs; quotes are ordinary characters, as in the IANA type
+              text/tab-separated-values, GLUE's files and google-research/bert (quotechar=None)
+``.jsonl``    one JSON object per line
+``.parquet``  needs pyarrow; read in batches of rows, and of their columns only those asked for
+``.arrow``    the same in Arrow's IPC formats; ``.feather`` (version 2) is one of them
+``.txt``      one text per line (``read_texts`` only)
+============  ==================================================================================
 
-Files are UTF-8, with or without a byte order mark. Blank lines are no rows. An empty text is a
-text (the model reads ``[CLS] [SEP]``) and is kept; an empty label is an error. Spaces around a
+Text files are UTF-8, with or without a byte order mark. Blank lines are no rows. An empty text is
+a text (the model reads ``[CLS] [SEP]``) and is kept; an empty label is an error. Spaces around a
 label are cut off; texts are never changed.
 """
 
 import contextlib
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from keras_bert.data.columns import Wanted
-from keras_bert.data.examples import Column, Examples, SourceError, shown
+from keras_bert.data.arrow_files import arrow_selection, parquet_selection
+from keras_bert.data.collecting import collect
+from keras_bert.data.examples import Column, Examples, SourceError
 from keras_bert.data.json_lines import jsonl_selection
-from keras_bert.data.tables import Row, csv_selection, long_fields, tsv_selection
+from keras_bert.data.rows import Selection
+from keras_bert.data.tables import csv_selection, long_fields, tsv_selection
+from keras_bert.data.wanted import Wanted
 
 # How a format's columns are found and its rows are read, by suffix.
 _SELECTIONS = {".csv": csv_selection, ".tsv": tsv_selection, ".jsonl": jsonl_selection}
+# The same for files that are no text.
+_BINARY_SELECTIONS = {
+    ".parquet": parquet_selection,
+    ".arrow": arrow_selection,
+    ".feather": arrow_selection,
+}
+SUFFIXES = (*_SELECTIONS, *_BINARY_SELECTIONS)
 
 
 def read_examples(
     path: str | os.PathLike,
     text_column: Column | None = None,
     text_pair_column: Column | None = None,
-    label_column: Column | None = None,
+    label_column: Column | Sequence[Column] | None = None,
     skip_bad_rows: bool = False,
     with_labels: bool | None = None,
+    *,
+    negative_column: Column | None = None,
+    choices_column: Column | Sequence[Column] | None = None,
+    label_kind: str | None = "class",
+    label_separator: str | None = None,
 ) -> Examples:
-    """Reads the examples of a ``.csv``, ``.tsv`` or ``.jsonl`` file.
+    """Reads the examples of a file, in the format that its suffix stands for.
 
     Columns are given by name, or found by their usual names (``text``, ``sentence1`` and
     ``sentence2``, ``label``, ``category``, …); ``Examples.columns`` says what was found. Where the
     text column is given, a second text is read only if it is given, too. A column number, 1 for
     the first, says that the file has no header line. With no column given, a table of two columns
-    is taken as text and label without header if its first row's label occurs again below.
+    is taken as text and label without header if its first row's label occurs again below, and one
+    of three columns as two texts and label if that holds or all its labels are numbers.
 
     Args:
         path: the file; its suffix says the format.
-        text_column: name, or number in a file without header, of the texts.
-        text_pair_column: the same for the second texts of pairs.
-        label_column: the same for the labels.
+        text_column: name, or number in a file without header, of the texts; of the anchors of
+            triplets, or the prompts of multiple choice.
+        text_pair_column: the same for the second texts of pairs; for what each choice of multiple
+            choice begins with.
+        label_column: the same for the labels; for ``label_kind="labels"`` two columns or more,
+            one per label, that hold 0 or 1.
         skip_bad_rows: leave rows that cannot be used out and list them in ``Examples.skipped``.
         with_labels: True: a file without label column is an error. False: labels are neither
             read nor checked. None: they are read where the file has them.
+        negative_column: the same for the third texts of triplets.
+        choices_column: the column that has a list of choices, or one column for each choice.
+        label_kind: what a label is. ``"class"``: a name. ``"value"``: a number, for regression and
+            similarity. ``"labels"``: any number of names, as a list, or in one cell with
+            separators, or in columns of 0 and 1. ``"choice"``: the number (from 0 or 1), letter or
+            text of the right choice. None: what the column is called and holds decides.
+        label_separator: what stands between several labels in one cell; found, without it, by the
+            first of ``|``, ``;`` and ``,`` that is in any of the first 1,000 cells.
 
     Returns:
         The examples, in the order of the file.
@@ -63,6 +91,7 @@ def read_examples(
     Raises:
         SourceError: the file is empty, has no such column, or a row is broken (line and reason).
         OSError: the file is missing, is a folder, or cannot be read.
+        ImportError: pyarrow is needed and is not there.
 
     Example:
         >>> from keras_bert.data import read_examples
@@ -71,18 +100,32 @@ def read_examples(
         ('I am still waiting on my card?', 'card_arrival', 2)
     """
     path = os.fspath(path)
-    suffix = Path(path).suffix
-    wanted = Wanted(text_column, text_pair_column, label_column, with_labels)
+    wanted = Wanted(
+        text_column,
+        text_pair_column,
+        label_column,
+        with_labels,
+        negative_column,
+        choices_column,
+        label_kind,
+        label_separator,
+    )
+    return read_file(path, Path(path).suffix, wanted, skip_bad_rows)
+
+
+def read_file(path: str, suffix: str, wanted: Wanted, skip_bad_rows: bool = False) -> Examples:
+    """Reads a file in the format that ``suffix`` stands for, whatever it is called."""
+    if suffix.lower() in _BINARY_SELECTIONS:
+        _require_file(path)
+        selection = _BINARY_SELECTIONS[suffix.lower()](path, wanted)
+        return collect(path, selection, wanted, skip_bad_rows)
     with _opened(path) as file, long_fields():
-        selection = _SELECTIONS.get(suffix.lower())
-        if selection is None:
+        select = _SELECTIONS.get(suffix.lower())
+        if select is None:
             found = f"the suffix is {suffix}" if suffix else "the file has no suffix"
-            raise SourceError(path, None, f"{found}; expected one of {', '.join(_SELECTIONS)}")
-        columns, rows = selection(path, file, wanted)
-        examples = Examples([], [] if "label" in columns else None, [], [], columns, path)
-        _collect(examples, rows, skip_bad_rows)
-    examples.require_some()
-    return examples
+            expected = ", ".join(SUFFIXES)
+            raise SourceError(path, None, f"{found}; expected one of {expected}")
+        return collect(path, select(path, file, wanted), wanted, skip_bad_rows)
 
 
 def read_texts(path: str | os.PathLike, skip_bad_rows: bool = False) -> Examples:
@@ -104,22 +147,19 @@ def read_texts(path: str | os.PathLike, skip_bad_rows: bool = False) -> Examples
         >>> read_texts("questions.txt").texts                              # doctest: +SKIP
         ['My card has not arrived', 'How do I top up?']
     """
-    examples = Examples([], None, [], [], {}, os.fspath(path))
-    with _opened(examples.path) as file:
+    path = os.fspath(path)
+    with _opened(path) as file:
         lines = ((row, text.rstrip("\r\n")) for row, text in enumerate(file, start=1))
-        rows = ((row, (text, None, None), None) for row, text in lines if text.strip())
-        _collect(examples, rows, skip_bad_rows)
-    examples.require_some()
+        rows = ((row, (text,), None) for row, text in lines if text.strip())
+        examples = collect(path, Selection({"text": 1}, rows), Wanted(), skip_bad_rows)
+    examples.columns.clear()
     return examples
 
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[TextIO]:
     """Opens a UTF-8 file; bytes that are no UTF-8 arrive as surrogates, so their row is known."""
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{path} is a folder; a data file is expected")
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{path} does not exist; a data file is expected")
+    _require_file(path)
     with open(path, "rb") as file:
         if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             raise SourceError(path, None, "the file is UTF-16; save it as UTF-8")
@@ -128,55 +168,8 @@ def _opened(path: str) -> Iterator[TextIO]:
         yield file
 
 
-def _collect(examples: Examples, rows: Iterable[Row], skip_bad_rows: bool) -> None:
-    """Appends rows of (text, second text or None, label or None) to ``examples``."""
-    has_pair, has_label = "text_pair" in examples.columns, examples.labels is not None
-    one_of_each: dict[str, str] = {}  # one string object per label, however many rows have it
-    for row, values, reason in rows:
-        if reason is None:
-            text, pair, label = values
-            reason = _text_problem("text", text)
-            if reason is None and has_pair:
-                reason = _text_problem("second text", pair)
-            if reason is None and has_label:
-                label, reason = _label_or_problem(label)
-        if reason is None:
-            examples.texts.append((text, pair) if has_pair else text)
-            examples.rows.append(row)
-            if has_label:
-                examples.labels.append(one_of_each.setdefault(label, label))
-        elif skip_bad_rows:
-            examples.skipped.append((row, reason))
-        else:
-            raise SourceError(examples.path, row, reason)
-
-
-def _text_problem(role: str, value: Any) -> str | None:
-    """Why ``value`` is no text, or None where it is one."""
-    if not isinstance(value, str):
-        found = "null" if value is None else f"{shown(value)}, a {type(value).__name__}"
-        return f"the {role} is {found}; a string is expected"
-    if "\0" in value:
-        return f"the {role} holds a NUL character; is this file UTF-8 text?"
-    if value.isascii():
-        return None
-    try:
-        value.encode()  # surrogates, which stand for bytes that are no UTF-8, cannot be encoded
-    except UnicodeEncodeError as error:
-        byte = ord(value[error.start]) - 0xDC00
-        if 0x80 <= byte <= 0xFF:
-            where = f"byte 0x{byte:02X} after {error.start} characters"
-            return f"the {role} is not valid UTF-8 ({where}); save the file as UTF-8"
-        return f"the {role} holds half a surrogate pair after {error.start} characters"
-    return None
-
-
-def _label_or_problem(value: Any) -> tuple[str, str | None]:
-    """A label as a string, and why it is none; JSON's numbers and booleans as JSON writes them."""
-    if isinstance(value, bool | int | float):
-        value = json.dumps(value)
-    problem = _text_problem("label", value)
-    if problem:
-        return "", problem
-    label = value.strip()
-    return label, None if label else "the label is empty"
+def _require_file(path: str) -> None:
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a folder; a data file is expected")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{path} does not exist; a data file is expected")

@@ -5,19 +5,16 @@ import csv
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
 from keras_bert.data.columns import (
-    Wanted,
     columns_without_header,
     named_columns,
     numbered_columns,
 )
 from keras_bert.data.examples import Column, SourceError, counted, listed
-
-# (line, what the row holds or None, why it cannot be used or None)
-Row = tuple[int, Any, str | None]
-Selection = tuple[dict[str, Column], Iterator[Row]]
+from keras_bert.data.rows import Row, Selection, named, picker
+from keras_bert.data.wanted import Wanted
 
 # The csv module refuses fields above 131,072 characters; a text of some megabytes is odd, but
 # fine. The limit is also where the search for the end of a quote that is never closed ends.
@@ -37,8 +34,8 @@ def csv_selection(path: str, file: TextIO, wanted: Wanted) -> Selection:
         wanted: what the caller asks for.
 
     Returns:
-        The columns by role, and an iterator over (line, (text, second text or None, label or
-        None), None) or, for a broken row, (line, None, reason).
+        The columns by role, and an iterator over (line, values, None) or, for a broken row,
+        (line, None, reason).
 
     Raises:
         SourceError: there is no such column, or the file is empty.
@@ -71,6 +68,7 @@ def _selection(path: str, rows: Iterator[Row], wanted: Wanted, hint: str) -> Sel
         raise SourceError(path, line, "the line holds a NUL character; is this file UTF-8 text?")
     names: Sequence[Column] = range(1, len(first) + 1)
     places = numbered_columns(path, first, wanted)
+    sound: list[Sequence[str]] = []
     if places is None:
         peeked = list(itertools.islice(rows, _PEEKED_ROWS))
         rows = itertools.chain(peeked, rows)
@@ -78,34 +76,25 @@ def _selection(path: str, rows: Iterator[Row], wanted: Wanted, hint: str) -> Sel
         places = columns_without_header(first, sound, wanted)
     if places is None:
         names = [_readable(cell).strip() for cell in first]
-        places = named_columns(path, names, wanted)
+        places = named_columns(path, names, wanted, sound)
     else:
         rows = itertools.chain([(line, first, None)], rows)
-    columns = {role: names[place] for role, place in places.items()}
-    return columns, _picked(rows, names, places, hint)
+    return Selection(named(places, names), _picked(rows, names, picker(places), hint))
 
 
-def _picked(
-    rows: Iterable[Row], names: Sequence[Column], places: dict[str, int], hint: str
-) -> Iterator[Row]:
-    """Yields (text, second text, label) of every row that is as wide as the first one."""
+def _picked(rows: Iterable[Row], names: Sequence[Column], pick, hint: str) -> Iterator[Row]:
+    """Yields the wanted values of every row that is as wide as the first one."""
     width = len(names)
     expected = counted(width, "column")
     if isinstance(names, list):
         expected += f" ({listed(names)})"
-    text, pair, label = (places.get(role) for role in ("text", "text_pair", "label"))
     for line, cells, reason in rows:
         if reason is not None:
             yield line, None, reason
         elif len(cells) != width:
             yield line, None, f"{expected} expected, {len(cells)} found; {hint}"
         else:
-            values = (
-                cells[text],
-                None if pair is None else cells[pair],
-                None if label is None else cells[label],
-            )
-            yield line, values, None
+            yield line, pick(cells), None
 
 
 def _csv_rows(file: TextIO) -> Iterator[Row]:

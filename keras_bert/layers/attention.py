@@ -99,7 +99,7 @@ class SelfAttention(keras.layers.Layer):
         if not first_token_only:
             return self._heads(linear(hidden), parts)
         width = self.hidden_size
-        kernels = ops.split(linear.kernel, [width], axis=1)
+        kernels = ops.split(linear.merged(), [width], axis=1)
         biases = ops.split(linear.bias, [width], axis=0) if self.use_bias else (None, None)
         (query,) = self._heads(linear.product(hidden[:, :1], kernels[0], biases[0]), 1)
         return query, *self._heads(linear.product(hidden, kernels[1], biases[1]), parts - 1)

@@ -5,17 +5,19 @@ from keras import ops
 
 from keras_bert.layers.activations import get_activation
 from keras_bert.layers.initializers import normal
+from keras_bert.layers.low_rank import LowRank
 
 __all__ = ["Linear"]
 
 
 @keras.saving.register_keras_serializable("keras_bert")
-class Linear(keras.layers.Layer):
+class Linear(LowRank, keras.layers.Layer):
     """``activation(x @ kernel + bias)`` over the last axis, with or without the bias.
 
     ``keras.layers.Dense`` hands a three-dimensional input to ``tensordot``. This layer folds all
     leading axes into one first, so that TensorFlow's graph optimiser sees MatMul, BiasAdd and
-    activation in a row and replaces the three by one oneDNN kernel.
+    activation in a row and replaces the three by one oneDNN kernel. With ``enable_lora`` the kernel
+    is frozen and gets a change of low rank; see ``LowRank``.
 
     Args:
         units: Width of the output.
@@ -52,11 +54,15 @@ class Linear(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Applies the layer: (..., features) → (..., units)."""
-        return self.product(inputs, self.kernel, self.bias, training)
+        return self.product(inputs, self.kernel, self.bias, training, self.change)
 
-    def product(self, inputs, kernel, bias, training=None):
+    def product(self, inputs, kernel, bias, training=None, change=None):
         """Applies the layer with other weights than its own, such as a slice of them."""
-        flat = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), kernel)
+        rows = ops.reshape(inputs, (-1, inputs.shape[-1]))
+        flat = ops.matmul(rows, kernel)
+        changed = None if change is None else change(rows)
+        if changed is not None:
+            flat = ops.add(flat, changed)
         if bias is not None:
             # ops.add with a vector on the right becomes BiasAdd, which the fusion looks for.
             flat = ops.add(flat, bias)

@@ -1,6 +1,7 @@
 """Attention that knows how far apart two tokens are, and whether they are of one segment."""
 
 import math
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from keras import ops
 from keras_bert.layers import gradients
 from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.initializers import normal
+from keras_bert.layers.low_rank import LowRank
 
 __all__ = ["RelativeAttention", "distance_waves"]
 
@@ -42,7 +44,7 @@ def distance_waves(distances, size):
 
 
 @keras.saving.register_keras_serializable("keras_bert")
-class RelativeAttention(keras.layers.Layer):
+class RelativeAttention(LowRank, keras.layers.Layer):
     """Attention by content, distance and segment, then a linear layer without bias.
 
     A query's score of a key is ``(q + w) k + (q + p) r + (q + s) g``, over ``√d``: ``k`` comes from
@@ -61,6 +63,9 @@ class RelativeAttention(keras.layers.Layer):
     Shapes: hidden (batch, queries, hidden) → (batch, queries, hidden). Scores, where asked for, are
     the probabilities (batch, heads, queries, keys) in float32, before dropout.
 
+    With ``enable_lora`` the kernels of queries, keys and values are frozen and get a change of low
+    rank; see ``LowRank``.
+
     Source: section 3.3 of Dai et al. 2019 (arXiv:1901.02860); section 2.5 of Yang et al. 2019
     (arXiv:1906.08237), relative segment encodings; ``rel_attn_core`` in zihangdai/xlnet
     ``modeling.py``.
@@ -73,6 +78,10 @@ class RelativeAttention(keras.layers.Layer):
         >>> layer(hidden, layer.keys(hidden, waves[None])).shape
         (1, 3, 8)
     """
+
+    lora_targets: ClassVar[dict[str, str]] = {
+        name: f"{name}_kernel" for name in ("query", "key", "value")
+    }
 
     def __init__(self, hidden_size, num_heads, dropout_rate=0.0, initializer_range=0.02, **kwargs):
         super().__init__(**kwargs)
@@ -108,8 +117,8 @@ class RelativeAttention(keras.layers.Layer):
             Keys and values of the tokens (batch, heads, keys, head size) and keys of the distances
             (1 or batch, heads, distances, head size).
         """
-        tokens = (self._heads(context, kernel) for kernel in (self.key_kernel, self.value_kernel))
-        return *tokens, self._heads(waves, self.position_kernel)
+        tokens = (self._heads(context, name) for name in ("key", "value"))
+        return *tokens, self._heads(waves, "position")
 
     def call(
         self,
@@ -135,7 +144,7 @@ class RelativeAttention(keras.layers.Layer):
             return_attention_scores: Whether the probabilities are returned too.
         """
         key, value, position_key = keys
-        query = self._heads(hidden, self.query_kernel)
+        query = self._heads(hidden, "query")
         if target_mapping is not None:
             mapping = ops.expand_dims(ops.cast(target_mapping, self.compute_dtype), 1)
             query = ops.matmul(ops.swapaxes(mapping, -1, -2), query)
@@ -153,11 +162,14 @@ class RelativeAttention(keras.layers.Layer):
         output = self._joined(vectors)
         return (output, probabilities) if return_attention_scores else output
 
-    def _heads(self, hidden, kernel):
-        """(batch, tokens, hidden) → (batch, heads, tokens, head size)."""
+    def _heads(self, hidden, name):
+        """One projection: (batch, tokens, hidden) → (batch, heads, tokens, head size)."""
+        kernel = getattr(self, f"{name}_kernel")
         batch, tokens = ops.shape(hidden)[:2]
         flat = ops.reshape(hidden, (-1, self.hidden_size))
         projected = ops.matmul(flat, ops.reshape(kernel, (self.hidden_size, self.hidden_size)))
+        change = self.change(flat, name) if name in self.lora_targets else None
+        projected = projected if change is None else ops.add(projected, change)
         projected = ops.reshape(projected, (batch, tokens, *kernel.shape[1:]))
         return ops.transpose(projected, (0, 2, 1, 3))
 

@@ -44,6 +44,8 @@ class BertClassifier(TaskModel):
         'good'
     """
 
+    main_metric = "accuracy"
+
     def __init__(self, encoder, preprocessor=None, labels=(), **kwargs):
         super().__init__(encoder, preprocessor, **kwargs)
         self.labels = checked_labels(labels)

@@ -156,6 +156,10 @@ class DualEncoder(HeadModel):
             )
         return self._embed
 
+    def _forget_graphs(self):
+        super()._forget_graphs()
+        self._embed = None
+
     def get_config(self):
         """Returns the constructor's arguments."""
         head = self.embedding.get_config()

@@ -8,13 +8,14 @@ from keras_bert.layers.bottleneck_block import BottleneckBlock
 from keras_bert.layers.embeddings import BertEmbeddings
 from keras_bert.layers.heads import Pooler
 from keras_bert.layers.transformer_block import TransformerBlock
+from keras_bert.models.partial_training import PartialTraining
 
 __all__ = ["BertEncoder", "Encoder"]
 
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
-class Encoder(keras.Model):
+class Encoder(PartialTraining, keras.Model):
     """Embeddings, then blocks one after the other: what encoders of every family do.
 
     A family says what its parts are: it names its ``config_class``; its ``make_parts`` sets
@@ -88,6 +89,7 @@ class Encoder(keras.Model):
         for layer in (self.embeddings, *self.blocks, self.final_norm, self.pooler):
             if layer is not None:
                 layer.build(hidden)
+        self.note_places()
         self.built = True
 
     def call(self, inputs, training=None, first_token_only=False, return_attention_scores=False):
@@ -165,7 +167,17 @@ class Encoder(keras.Model):
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "config": self.config.to_dict(),
+            **self.partial_training(),
         }
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuilds an encoder from ``get_config``'s result, frozen and adapted as it was."""
+        config = dict(config)
+        partial = config.pop("partial_training", {})
+        encoder = super().from_config(config)
+        encoder.restore_partial_training(partial)
+        return encoder
 
     def get_build_config(self):
         """Nothing: the constructor builds."""

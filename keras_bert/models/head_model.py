@@ -89,6 +89,85 @@ class HeadModel(keras.Model):
         """Whether the encoder of such a model has a pooler, by the encoder's config."""
         return False
 
+    # Training a part of the encoder.
+
+    def freeze(self, layers: int | None = None, embeddings: bool = True):
+        """Keeps the encoder's lower layers from learning; see ``Encoder.freeze``.
+
+        No gradients are computed for them, and the optimiser has no state for them. A compiled
+        model is compiled anew, as it was, with an optimiser that starts from the beginning. What
+        is frozen stays so in a saved model.
+
+        Args:
+            layers: How many layers, from the lowest on; None: all.
+            embeddings: Whether the embeddings are frozen too.
+
+        Raises:
+            ValueError: If there are not so many layers, or they share weights with others.
+        """
+        self.encoder.freeze(layers, embeddings)
+        self._weights_changed()
+
+    def unfreeze(self):
+        """Lets all of the encoder learn again. A compiled model is compiled anew, as it was."""
+        self.encoder.unfreeze()
+        self._weights_changed()
+
+    def enable_lora(self, rank: int = 8, alpha: float | None = None, targets=None):
+        """Freezes the encoder and lets narrow matrices learn in the place of some of its weights.
+
+        The head goes on learning, and with it a pooler that no checkpoint had weights for. Outputs
+        are the same at first. A compiled model is compiled anew, as it was, with an optimiser that
+        starts from the beginning. A saved model goes on with LoRA as it is; ``save_pretrained``
+        and ``from_pretrained`` of a saved model merge.
+
+        Args:
+            rank: Width of the narrow matrices.
+            alpha: What is learnt counts alpha/rank times; default: rank.
+            targets: See ``Encoder.enable_lora``; default: what makes queries, keys and values.
+
+        Raises:
+            ValueError: If LoRA is on already, a rank is less than 1, or a target matches nothing.
+
+        Source: Hu et al. 2021 (arXiv:2106.09685).
+        """
+        fresh = self.load_report is None or "pooler" in self.load_report.fresh
+        self.encoder.enable_lora(rank, alpha, targets, train_pooler=fresh)
+        self._weights_changed()
+
+    def merge_lora(self):
+        """Adds what LoRA learnt to the encoder's weights; outputs stay what they were.
+
+        Then all learns again that is not frozen. A compiled model is compiled anew, as it was.
+        """
+        self.encoder.merge_lora()
+        self._weights_changed()
+
+    def _weights_changed(self):
+        """Forgets what was made for the weights that learnt until now."""
+        self._forget_graphs()
+        self.recompile()
+
+    def _forget_graphs(self):
+        self.predict_function = None
+
+    def recompile(self, **changed):
+        """Compiles as before, with an optimiser that starts from the beginning.
+
+        Args:
+            **changed: Arguments of the optimiser to be changed.
+        """
+        if not self.compiled:
+            return
+        settings = dict(self._compile_config.config)
+        optimizer = settings["optimizer"]
+        if optimizer is not None:
+            # Where Keras scales the loss it wraps the optimiser, and will again.
+            optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+            config = {**optimizer.get_config(), **changed}
+            settings["optimizer"] = type(optimizer).from_config(config)
+        self.compile(**settings)
+
     # Checkpoints.
 
     @classmethod

@@ -18,6 +18,7 @@ from keras_bert.data.batching import (
     without_autotuning,
 )
 from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
+from keras_bert.data.tf_elements import text_elements
 from keras_bert.models.head_model import HeadModel
 from keras_bert.text.preprocessor import string_tensor
 
@@ -50,6 +51,9 @@ class TaskModel(HeadModel):
         takes_pairs: Whether an example is a pair of texts. ``fit`` sets it from its data.
         **kwargs: See ``HeadModel``.
     """
+
+    #: Name of the score by which ``fit`` finds the best epoch, without its ``val_``.
+    main_metric = "loss"
 
     def __init__(self, encoder, preprocessor=None, takes_pairs=False, **kwargs):
         super().__init__(encoder, preprocessor, **kwargs)
@@ -135,9 +139,11 @@ class TaskModel(HeadModel):
         optimizer=None,
         loss=None,
         metrics=None,
-        learning_rate=5e-5,
-        warmup=0.1,
+        learning_rate=None,
+        warmup=None,
         jit_compile="auto",
+        layer_decay=None,
+        accumulate=None,
         **kwargs,
     ):
         """Sets optimiser, loss and metrics; what is left out gets the task's defaults.
@@ -147,19 +153,32 @@ class TaskModel(HeadModel):
                 ``fit`` is asked for, weight decay 0.01 and clipping at global norm 1.
             loss: Default: the task's loss.
             metrics: Default: the task's metrics.
-            learning_rate: Peak learning rate of the default optimiser.
-            warmup: Share of the steps spent in warm-up by the default optimiser.
+            learning_rate: Peak learning rate of the default optimiser; default: the task's, see
+                ``keras_bert.training.recipe``.
+            warmup: Share of the steps spent in warm-up by the default optimiser; default: the
+                task's.
             jit_compile: Whether the training step is compiled by XLA. "auto": on a single GPU
                 only. On CPU, oneDNN's fused kernels are as fast, and XLA would compile anew for
                 every length.
+            layer_decay: Factor from the learning rate of each layer to that of the one below it,
+                such as 0.95, of the default optimiser; default: 1.
+            accumulate: Batches whose gradients the default optimiser takes a step by; default: 1.
             **kwargs: Passed to ``keras.Model.compile``.
+
+        Raises:
+            ValueError: If ``layer_decay`` or ``accumulate`` is given with another optimiser.
         """
         # Upwards on purpose: a task model comes compiled, and what it is compiled with belongs
         # to training.
-        from keras_bert.training import AdamW, WarmupLinearDecay
+        from keras_bert.training import default_optimizer
 
         if optimizer is None:
-            optimizer = AdamW(WarmupLinearDecay(learning_rate, warmup=warmup))
+            optimizer = default_optimizer(self, learning_rate, warmup, layer_decay, accumulate)
+        elif layer_decay is not None or accumulate is not None:
+            raise ValueError(
+                "layer_decay and accumulate are of the default optimiser. Make yours with them: "
+                "kb.AdamW(..., layer_decay=0.95, gradient_accumulation_steps=4)."
+            )
         if jit_compile == "auto":
             jit_compile = len(tf.config.list_physical_devices("GPU")) == 1
         super().compile(
@@ -180,7 +199,21 @@ class TaskModel(HeadModel):
         if self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x=None, y=None, *, batch_size=None, epochs=1, validation_data=None, **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        *,
+        batch_size=None,
+        epochs=1,
+        validation_data=None,
+        patience=None,
+        monitor=None,
+        restore_best=None,
+        accumulate=None,
+        tensorboard=None,
+        **kwargs,
+    ):
         """Trains on text.
 
         Args:
@@ -189,36 +222,67 @@ class TaskModel(HeadModel):
                 ``tf.data.Dataset`` of (text, label), batched or not. Anything else goes to
                 ``keras.Model.fit`` as it is.
             y: Labels, where ``x`` holds texts alone.
-            batch_size: Texts per step; default 32.
-            epochs: Passes over the data.
+            batch_size: Texts per batch; default: the task's, see ``keras_bert.training.recipe``.
+            epochs: Passes over the data. How many are usual for the task,
+                ``keras_bert.training.recipe`` says.
             validation_data: Like ``x``, or a pair (texts, labels).
+            patience: Epochs without a better score of the validation data after which training
+                stops; default: it goes on to the last.
+            monitor: The score that ``patience`` and ``restore_best`` go by, with its ``val_`` or
+                without; default: the task's ``main_metric``. Its name says whether more is better.
+            restore_best: Whether the model ends with the weights of the best epoch; default: where
+                ``patience`` is given.
+            accumulate: Batches whose gradients make one step, so that a step has
+                ``batch_size * accumulate`` texts in the memory of ``batch_size``; what is left at
+                the end of an epoch makes a smaller one. Default: as compiled. Another number than
+                compiled with compiles anew, with an optimiser that starts from the beginning.
+            tensorboard: Folder for TensorBoard's logs, the learning rate among them.
             **kwargs: Passed to ``keras.Model.fit``.
 
         Returns:
             The ``keras.callbacks.History``.
 
-        An interrupt (Ctrl-C) leaves the model with the weights of the best epoch so far by
-        validation loss, or the latest without validation data, and is raised again.
+        An interrupt (Ctrl-C) leaves the model with the weights of the best epoch so far, by
+        validation loss unless ``restore_best`` goes by another score, or the latest without
+        validation data, and is raised again.
 
         Raises:
             TypeError: If something is no text; the message names its place.
-            ValueError: On an unknown label, a label missing, or no data.
+            ValueError: On an unknown label, a label missing, or no data; if ``patience`` or
+                ``restore_best`` is given without validation data, or there is no such score.
         """
+        # Upwards on purpose: see compile.
+        from keras_bert.training import recipe
+        from keras_bert.training.callbacks import EpochEnd, TensorBoard, best_epoch
+
         if not self.compiled:
             self.compile()
+        has_validation = validation_data is not None or bool(kwargs.get("validation_split"))
+        verbose = int(kwargs.get("verbose", 1) != 0)
+        stopper = best_epoch(self, monitor, patience, restore_best, has_validation, verbose)
+        if accumulate is not None:
+            self._accumulate(accumulate)
         # Here, because XLA cannot create variables while it compiles the first step.
         self.optimizer.build(self.trainable_variables)
         if is_texts(x):
-            x, y, batch_size = self._training_dataset(x, y, batch_size or 32), None, None
+            batch_size = batch_size or recipe(self).batch_size
+            x, y, batch_size = self._training_dataset(x, y, batch_size), None, None
             kwargs["shuffle"] = False  # the dataset does, by length
-        self._start_schedule(x, batch_size or 32, epochs, kwargs)
+        steps = self._start_schedule(x, batch_size or 32, epochs, kwargs)
         if validation_data is not None:
             examples, validation_data = self._labelled_data(
                 *_split_validation(validation_data), kwargs.get("validation_batch_size")
             )
             self._validation_examples = examples
-        keeper = _BestWeights()
-        callbacks = [*_as_callbacks(kwargs.pop("callbacks", None)), _MarkTrained(), keeper]
+        restores = stopper is not None and stopper.restore_best_weights
+        keeper = stopper if restores else _BestWeights()
+        callbacks = [*_as_callbacks(kwargs.pop("callbacks", None)), _MarkTrained()]
+        if self._accumulates():
+            # First: the others are to see the weights that the epoch ends with.
+            callbacks.insert(0, EpochEnd(_inner(self.optimizer), steps))
+        callbacks += [stopper] if stopper is not None else []
+        callbacks += [keeper] if keeper is not stopper else []
+        callbacks += [TensorBoard(tensorboard)] if tensorboard is not None else []
         try:
             return super().fit(
                 x,
@@ -346,6 +410,10 @@ class TaskModel(HeadModel):
             )
         return self._text_answer_functions[sides]
 
+    def _forget_graphs(self):
+        super()._forget_graphs()
+        self._answer_function, self._text_answer_functions = None, {}
+
     def _warn_of_fresh_head(self, verb):
         if self.head_is_fresh:
             warnings.warn(
@@ -396,6 +464,7 @@ class TaskModel(HeadModel):
 
     def _map_dataset(self, dataset, batch_size):
         """A user's dataset of (text or pair, label), tokenised batch by batch."""
+        dataset = text_elements(dataset, with_labels=True)
         spec = dataset.element_spec
         if not isinstance(spec, tuple) or len(spec) < 2:
             raise ValueError(
@@ -416,15 +485,44 @@ class TaskModel(HeadModel):
         """``targets`` for tensors, in a ``tf.data`` pipeline."""
         raise NotImplementedError
 
+    def _accumulate(self, batches):
+        """Has the optimiser take a step once in so many batches."""
+        # Upwards on purpose: see compile.
+        from keras_bert.training import AdamW
+        from keras_bert.training.recipes import accumulation_steps
+
+        steps, optimizer = accumulation_steps(batches), _inner(self.optimizer)
+        if steps == optimizer.gradient_accumulation_steps:
+            return
+        if not isinstance(optimizer, AdamW):
+            raise ValueError(
+                f"accumulate goes with kb.AdamW; this model is compiled with "
+                f"{type(optimizer).__name__}. Give that gradient_accumulation_steps={batches}."
+            )
+        self.recompile(gradient_accumulation_steps=steps)
+
+    def _accumulates(self):
+        optimizer = _inner(self.optimizer)
+        return hasattr(optimizer, "finish_accumulation") and optimizer.gradient_accumulation_steps
+
     def _start_schedule(self, x, batch_size, epochs, kwargs):
-        """Tells the learning-rate schedule how many steps this call of ``fit`` will take."""
-        # In float16 Keras wraps the optimiser in one that scales the loss.
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        """Tells optimiser and learning-rate schedule of a run; returns its batches per epoch.
+
+        None where neither asks for them.
+        """
+        optimizer = _inner(self.optimizer)
         schedule = getattr(optimizer, "_learning_rate", None)
+        if not hasattr(schedule, "start_run") and not self._accumulates():
+            return None
+        steps = kwargs.get("steps_per_epoch") or _steps_of(x, batch_size)
+        updates = steps
+        if self._accumulates():
+            optimizer.drop_accumulation()  # what an interrupted run has left
+            updates = -(-steps // optimizer.gradient_accumulation_steps)
         if hasattr(schedule, "start_run"):
-            steps = kwargs.get("steps_per_epoch") or _steps_of(x, batch_size)
             epochs -= kwargs.get("initial_epoch", 0)
-            schedule.start_run(int(optimizer.iterations), steps * epochs)
+            schedule.start_run(int(optimizer.iterations), updates * epochs)
+        return steps
 
     def get_config(self):
         """Returns the constructor's arguments."""
@@ -454,6 +552,11 @@ class _BestWeights(keras.callbacks.Callback):
         """Gives the model its best weights so far, if there was a validated epoch."""
         if self._weights is not None:
             self.model.set_weights(self._weights)
+
+
+def _inner(optimizer):
+    """The optimiser itself: in float16 Keras wraps it in one that scales the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _steps_of(x, batch_size):
@@ -496,7 +599,7 @@ def _rows_of(tensor):
 def _strings_of(dataset):
     """All texts of a dataset of strings or pairs, batched or not; labels are dropped."""
     texts = []
-    for element in dataset.as_numpy_iterator():
+    for element in text_elements(dataset, with_labels=False).as_numpy_iterator():
         parts = element if isinstance(element, tuple) else (element,)
         parts = [p for p in parts if np.asarray(p).dtype.kind in "OSU"]
         columns = [np.atleast_1d(p).tolist() for p in parts]

@@ -19,6 +19,16 @@ class AdamW(keras.optimizers.Optimizer):
     epsilon is added after the bias correction, as in the paper and in PyTorch; biases and
     LayerNorm are not decayed.
 
+    With ``gradient_accumulation_steps`` a step of the method is taken once in so many batches, by
+    the mean of their gradients: it is that mean which is clipped, and schedules count steps of the
+    method. (Of ``keras.optimizers`` they count batches, so that a warm-up is over too early.)
+    ``finish_accumulation`` takes a step by what has come together before a group is complete.
+
+    With ``layer_decay`` a weight's learning rate is multiplied by that, once for each layer between
+    it and the head: the head learns at the full rate, the embeddings at the lowest. Weight decay
+    goes by the same rate. See ``PartialTraining`` for where a weight stands; those of other models
+    than encoders count as head.
+
     Args:
         learning_rate: A number or a ``LearningRateSchedule``.
         weight_decay: λ of ``w -= learning_rate · λ · w``.
@@ -29,12 +39,16 @@ class AdamW(keras.optimizers.Optimizer):
             original release leaves it out, which makes fine-tuning on little data unstable.
         global_clipnorm: Largest norm of all gradients together; larger ones are scaled down.
         not_decayed: Last parts of variable names that are exempt from weight decay.
+        layer_decay: Factor from a layer to the one below it, in (0, 1]; None: 1.
         name: Name of the optimiser.
         **kwargs: Passed to ``keras.optimizers.Optimizer``.
 
     Source: Loshchilov & Hutter 2019 (arXiv:1711.05101), algorithm 2; ``AdamWeightDecayOptimizer``
     in google-research/bert ``optimization.py``. On the correction: Mosbach et al. 2021
-    (arXiv:2006.04884).
+    (arXiv:2006.04884). On the layers' rates: section 5.3.4 of Sun et al. 2019 (arXiv:1905.05583).
+
+    Raises:
+        ValueError: If ``layer_decay`` is outside (0, 1].
 
     Example:
         >>> optimizer = AdamW(learning_rate=0.1, weight_decay=0.0)
@@ -54,6 +68,7 @@ class AdamW(keras.optimizers.Optimizer):
         bias_correction=True,
         global_clipnorm=1.0,
         not_decayed=NOT_DECAYED,
+        layer_decay=None,
         name="adamw",
         **kwargs,
     ):
@@ -69,6 +84,12 @@ class AdamW(keras.optimizers.Optimizer):
         self.epsilon = epsilon
         self.bias_correction = bias_correction
         self.not_decayed = tuple(not_decayed)
+        if layer_decay is not None and not 0 < layer_decay <= 1:
+            raise ValueError(
+                f"layer_decay is a factor from each layer to the one below, above 0 and at most 1; "
+                f"received {layer_decay!r}."
+            )
+        self.layer_decay = layer_decay
 
     def build(self, variables):
         """Creates the two moments of every variable."""
@@ -79,6 +100,46 @@ class AdamW(keras.optimizers.Optimizer):
             variables, ["momentum", "velocity"]
         )
         self._decayed = [v.name not in self.not_decayed for v in variables]
+        decay = 1.0 if self.layer_decay is None else self.layer_decay
+        self._rate_factors = [decay ** getattr(v, "layers_above", 0) for v in variables]
+
+    def _get_current_learning_rate(self):
+        # Keras asks a schedule for the number of the batch, also where it accumulates gradients.
+        schedule = self._learning_rate
+        if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            return schedule(self.iterations)
+        return super()._get_current_learning_rate()
+
+    def _backend_apply_gradients(self, grads, trainable_variables):
+        if self.gradient_accumulation_steps:
+            # Rows of embeddings have no sum with those of other batches.
+            grads = [tf.convert_to_tensor(grad) for grad in grads]
+            self._stepped = list(trainable_variables)
+        super()._backend_apply_gradients(grads, trainable_variables)
+
+    def finish_accumulation(self):
+        """Takes a step by the gradients of an incomplete group of batches; none: does nothing."""
+        count = self._accumulated()
+        if not count:
+            return
+        variables = self._stepped  # those alone that there are gradients for
+        sums = [self._accumulated_gradients[self._get_variable_index(v)] for v in variables]
+        grads = self._clip_gradients([tf.convert_to_tensor(s) / float(count) for s in sums])
+        self._backend_update_step(grads, variables, self.learning_rate)
+        self._iterations.assign_add(self.gradient_accumulation_steps - count)
+        self._backend_reset_gradient_accumulators()
+
+    def drop_accumulation(self):
+        """Forgets the gradients of an incomplete group, such as an interrupted run leaves."""
+        count = self._accumulated()
+        if count:
+            self._iterations.assign_sub(count)
+            self._backend_reset_gradient_accumulators()
+
+    def _accumulated(self):
+        """Number of batches since the last step."""
+        steps = self.gradient_accumulation_steps
+        return int(self._iterations) % steps if steps and self.built else 0
 
     def _clip_gradients(self, grads):
         # Summing the rows of a token first: clipping and squaring IndexedSlices as they are treats
@@ -105,6 +166,8 @@ class AdamW(keras.optimizers.Optimizer):
         index = self._get_variable_index(variable)
         dtype = variable.dtype
         rate = tf.cast(learning_rate, dtype)
+        if self._rate_factors[index] != 1.0:
+            rate = rate * self._rate_factors[index]
         first, second = self._powers(dtype)
         if self.weight_decay and self._decayed[index]:
             variable.assign(variable * (1.0 - rate * self.weight_decay))
@@ -142,6 +205,7 @@ class AdamW(keras.optimizers.Optimizer):
             "epsilon": self.epsilon,
             "bias_correction": self.bias_correction,
             "not_decayed": list(self.not_decayed),
+            "layer_decay": self.layer_decay,
         }
 
 

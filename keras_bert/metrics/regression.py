@@ -1,0 +1,156 @@
+"""Scores for regression: how two series of numbers go together."""
+
+import keras
+import numpy as np
+from keras import ops
+
+__all__ = ["PearsonCorrelation", "mean_squared_error", "pearson", "spearman"]
+
+#: A series whose standard deviation is a smaller share of its mean than this is constant: what is
+#: left of it is rounding. Source: ``scipy.stats.pearsonr``, which warns from there on.
+_CONSTANT = 1e-13
+
+
+@keras.saving.register_keras_serializable("keras_bert")
+class PearsonCorrelation(keras.metrics.Metric):
+    """Pearson's correlation of labels and predictions, batch by batch: STS-B's score.
+
+    Means and sums of squared differences from them are kept in float64 and merged, so that numbers
+    far from 0 lose nothing. Where labels or predictions are constant, or fewer than two, the
+    correlation is not defined and the score is NaN, as in SciPy.
+
+    Args:
+        name: Name of the score.
+        **kwargs: Passed to ``keras.metrics.Metric``.
+
+    Inputs: labels and predictions of as many numbers, of any shape. A sample weight says how often
+    a pair counts.
+
+    Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing
+    sample variances", equation 2.1; ``scipy.stats.pearsonr``.
+
+    Example:
+        >>> metric = PearsonCorrelation()
+        >>> metric.update_state([1.0, 2.0, 3.0], [1.0, 3.0, 2.0])
+        >>> round(float(metric.result()), 6)
+        0.5
+    """
+
+    def __init__(self, name="pearson", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.count = self._float64((), "count")
+        self.means = self._float64((2,), "means")
+        self.products = self._float64((2, 2), "products")
+
+    def _float64(self, shape, name):
+        return self.add_weight(shape=shape, initializer="zeros", dtype="float64", name=name)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Merges a batch with what was seen before."""
+        pairs = ops.stack([ops.reshape(ops.cast(y, "float64"), (-1,)) for y in (y_true, y_pred)])
+        weight = ops.ones_like(pairs[0])
+        if sample_weight is not None:
+            weight = ops.reshape(ops.cast(sample_weight, "float64"), (-1,))
+        batch = ops.sum(weight)
+        total = self.count + batch
+        means = ops.sum(pairs * weight, axis=1) / _or_one(batch)
+        apart = pairs - ops.expand_dims(means, 1)
+        moved = means - self.means
+        within = ops.matmul(apart * weight, ops.transpose(apart))
+        between = ops.outer(moved, moved) * self.count * batch / _or_one(total)
+        self.products.assign_add(within + between)
+        self.means.assign_add(moved * batch / _or_one(total))
+        self.count.assign(total)
+
+    def result(self):
+        """The score so far, a scalar between -1 and 1, or NaN."""
+        spread = ops.diagonal(self.products)
+        rounding = self.count * ops.square(_CONSTANT * self.means)
+        defined = ops.all(spread > rounding)
+        divisor = ops.sqrt(ops.where(defined, spread[0] * spread[1], 1.0))
+        score = ops.clip(self.products[0, 1] / divisor, -1.0, 1.0)
+        return ops.cast(ops.where(defined, score, float("nan")), self.dtype)
+
+
+def _or_one(number):
+    return ops.where(number > 0, number, ops.ones_like(number))
+
+
+# --- of whole sets --------------------------------------------------------------------------------
+
+
+def pearson(labels, predictions) -> float:
+    """Pearson's correlation; NaN where one of the two is constant or there are fewer than two.
+
+    Args:
+        labels: (texts,) numbers.
+        predictions: (texts,) numbers.
+
+    Raises:
+        ValueError: If there are not as many of one as of the other.
+
+    Source: ``scipy.stats.pearsonr``.
+
+    Example:
+        >>> round(pearson([1, 2, 3], [1, 3, 2]), 6)
+        0.5
+    """
+    labels, predictions = _pairs(labels, predictions)
+    if min(map(_distinct, (labels, predictions))) < 2:
+        return float("nan")
+    apart = [series - series.mean() for series in (labels, predictions)]
+    # Scaled first: squares of very large or very small numbers would leave float64.
+    apart = [series / np.abs(series).max() for series in apart]
+    apart = [series / np.linalg.norm(series) for series in apart]
+    return float(np.clip(apart[0] @ apart[1], -1.0, 1.0))
+
+
+def spearman(labels, predictions) -> float:
+    """Spearman's rank correlation; equal numbers share the mean of their ranks.
+
+    Args, result and errors: as ``pearson``.
+
+    Source: ``scipy.stats.spearmanr``.
+
+    Example:
+        >>> round(spearman([1, 2, 3, 4], [1, 20, 10, 300]), 6)
+        0.8
+    """
+    return pearson(*map(_ranks, _pairs(labels, predictions)))
+
+
+def mean_squared_error(labels, predictions) -> float:
+    """Mean of the squared differences; NaN of nothing.
+
+    Args and errors: as ``pearson``.
+
+    Example:
+        >>> mean_squared_error([1, 2], [1, 4])
+        2.0
+    """
+    labels, predictions = _pairs(labels, predictions)
+    return float(np.mean((labels - predictions) ** 2)) if len(labels) else float("nan")
+
+
+def _pairs(labels, predictions):
+    labels, predictions = (np.asarray(x, np.float64) for x in (labels, predictions))
+    if labels.shape != predictions.shape or labels.ndim != 1:
+        raise ValueError(
+            f"Received labels of shape {labels.shape} and predictions of shape "
+            f"{predictions.shape}. Expected one prediction per label."
+        )
+    return labels, predictions
+
+
+def _distinct(series):
+    """How many numbers are different; 1 where one is NaN, of which nothing can be said."""
+    return 1 if np.isnan(series).any() else len(np.unique(series))
+
+
+def _ranks(series):
+    """Ranks from 1; of equal numbers the mean of theirs. NaN stays NaN."""
+    if np.isnan(series).any():
+        return np.full_like(series, np.nan)
+    _, numbers, counts = np.unique(series, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2.0)[numbers]
