@@ -7,7 +7,7 @@ import os
 from keras_bert.checkpoints.conversion import FORMATS, convert, save
 from keras_bert.checkpoints.huggingface import HuggingFaceCheckpoint
 from keras_bert.checkpoints.inspection import Inspection, inspect
-from keras_bert.checkpoints.keras_archive import KerasCheckpoint
+from keras_bert.checkpoints.keras_archive import MODEL_FILE, KerasCheckpoint
 from keras_bert.checkpoints.kerashub import KerasHubCheckpoint
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.checkpoints.sentence_transformers import encoder_folder
@@ -43,8 +43,8 @@ def open_checkpoint(source: str):
             return KerasCheckpoint(path)
         raise CheckpointError(f"{path} is a file; expected a folder or a '.keras' file.")
     path = encoder_folder(path)
-    if os.path.isfile(os.path.join(path, "model.keras")):
-        return KerasCheckpoint(os.path.join(path, "model.keras"))
+    if os.path.isfile(os.path.join(path, MODEL_FILE)):
+        return KerasCheckpoint(os.path.join(path, MODEL_FILE))
     if KerasHubCheckpoint.is_there(path):
         return KerasHubCheckpoint(path)
     if os.path.isfile(os.path.join(path, "config.json")):

@@ -16,7 +16,7 @@ from keras_bert.checkpoints.sentence_transformers import (
 )
 from keras_bert.checkpoints.sources import resolve
 from keras_bert.checkpoints.verification import compare, compute, store
-from keras_bert.checkpoints.writing import Parts, new_folder
+from keras_bert.checkpoints.writing import Parts, new_file, new_folder
 from keras_bert.config import EncoderConfig
 
 __all__ = ["FORMATS", "convert", "save"]
@@ -54,33 +54,44 @@ def _kerashub(parts: Parts, folder: str) -> EncoderConfig | None:
     return write_kerashub(parts, folder)
 
 
-#: Format → what writes it into an empty folder. It returns None; or, where the format has no words
-#: for all of a config but its weights are wanted, the config that it has words for.
+def _keras_bert(parts: Parts, place: str) -> None:
+    from keras_bert.checkpoints.keras_archive_writing import write_keras
+
+    write_keras(parts, place)
+
+
+#: Format → what writes it into an empty folder, or, "keras_bert", to a ``.keras`` path too. It
+#: returns None; or, where the format has no words for all of a config but its weights are wanted,
+#: the config that it has words for.
 FORMATS = {
     "huggingface": _huggingface,
     "google": _google,
     "garden": _garden,
     "tf_hub": _tf_hub,
     "kerashub": _kerashub,
+    "keras_bert": _keras_bert,
 }
 
 
-def save(model: Any, folder: str, format: str = "huggingface") -> str:
-    """Writes a model in a format that others read.
+def save(model: Any, folder: str, format: str | None = None) -> str:
+    """Writes a model in a format that others read, or in keras_bert's own.
 
-    Beside the format's own files stands ``keras_bert_check.npz``: inputs, and what the model
-    computes from them, by which ``verify=True`` finds out whether a reader computes the same.
+    Beside the format's own files stands ``keras_bert_check.npz``, in a ``.keras`` file it is a
+    member of the archive: inputs, and what the model computes from them, by which ``verify=True``
+    finds out whether a reader computes the same.
 
     Args:
         model: A ``BertEncoder`` or a model with a head.
-        folder: Where to; must not exist yet, or be empty.
-        format: A name in ``FORMATS``.
+        folder: Where to; must not exist yet, or be empty. A path that ends in ``.keras`` becomes
+            one file of that format.
+        format: A name in ``FORMATS``. Default: "keras_bert" for a ``.keras`` path, else
+            "huggingface".
 
     Returns:
         ``folder``.
 
     Raises:
-        ValueError: If the format is unknown.
+        ValueError: If the format is unknown, or writes a folder where a file is asked for.
         FileExistsError: If the folder holds something.
         CheckpointError: If the format has no words for what the model computes.
 
@@ -90,11 +101,11 @@ def save(model: Any, folder: str, format: str = "huggingface") -> str:
         >>> kb.checkpoints.save(encoder, "bert", format="huggingface")  # doctest: +SKIP
         'bert'
     """
-    _write(Parts.of(model), folder, format)
+    _write(Parts.of(model), folder, format_of(folder, format))
     return folder
 
 
-def convert(source: str, target: str, format: str = "huggingface") -> LoadReport:
+def convert(source: str, target: str, format: str | None = None) -> LoadReport:
     """Reads a checkpoint, writes it in another format, and reads that again to compare.
 
     The encoder, all heads that are known and the tokenizer go along; to "huggingface" also what
@@ -102,8 +113,10 @@ def convert(source: str, target: str, format: str = "huggingface") -> LoadReport
 
     Args:
         source: A folder, a ``.keras`` file or ``hf://ORGANISATION/NAME``, in any format.
-        target: Where to; must not exist yet, or be empty.
-        format: A name in ``FORMATS``.
+        target: Where to; must not exist yet, or be empty. A path that ends in ``.keras`` becomes
+            one file of that format, which holds the model that has the checkpoint's heads.
+        format: A name in ``FORMATS``. Default: "keras_bert" for a ``.keras`` path, else
+            "huggingface".
 
     Returns:
         What became of every tensor of ``source``; its ``parity`` has the largest difference of
@@ -111,7 +124,7 @@ def convert(source: str, target: str, format: str = "huggingface") -> LoadReport
 
     Raises:
         FileNotFoundError: If there is no checkpoint at ``source``.
-        ValueError: If the format is unknown.
+        ValueError: If the format is unknown, or writes a folder where a file is asked for.
         FileExistsError: If ``target`` holds something.
         CheckpointError: If ``source`` cannot be loaded, if the format has no words for what it
             computes, or if ``target`` computes something else. Nothing is left at ``target``.
@@ -124,9 +137,13 @@ def convert(source: str, target: str, format: str = "huggingface") -> LoadReport
     """
     from keras_bert.checkpoints import open_checkpoint
 
-    check_format(format)
+    format = format_of(target, format)
     path = resolve(source)
     checkpoint = open_checkpoint(path)
+    if format == "keras_bert":
+        parts, report = _load_model(path, checkpoint, target)
+        report.parity = _write(parts, target, format)
+        return report
     embedding = _embedding(path, checkpoint, format)
     parts, report = load_parts(checkpoint)
     if embedding is not None:
@@ -155,30 +172,68 @@ def load_parts(checkpoint: Any, verify: bool = False) -> tuple[Parts, LoadReport
     return parts, report
 
 
-def check_format(format: str) -> None:
-    """Raises ValueError unless there is such a format."""
+def _load_model(path: str, checkpoint: Any, target: str) -> tuple[Parts, LoadReport]:
+    """Loads a checkpoint as the model that keeps all that it holds."""
+    from keras_bert.checkpoints.keras_archive_writing import model_class
+    from keras_bert.models import DualEncoder
+
+    saved = getattr(checkpoint, "model", None)
+    if saved is not None:
+        return Parts.of(saved), LoadReport(path, [weight.path for weight in saved.weights])
+    has_modules = os.path.isfile(os.path.join(path, "modules.json"))
+    cls = DualEncoder if has_modules else model_class(path, checkpoint)
+    if cls is not None:
+        model = cls.from_pretrained(path)
+        return Parts.of(model), model.load_report
+    parts, report = load_parts(checkpoint)
+    if is_file(target) and parts.tokenizer is not None:
+        warnings.warn(
+            f"{target} holds an encoder alone, which has no place for the tokenizer of {path}; a "
+            "folder, format='keras_bert', keeps both.",
+            stacklevel=3,
+        )
+    return parts, report
+
+
+def format_of(target: str, format: str | None) -> str:
+    """The name of the format to be written.
+
+    Raises:
+        ValueError: If it is unknown, or writes a folder where a file is asked for.
+    """
+    if format is None:
+        return "keras_bert" if is_file(target) else "huggingface"
     if format not in FORMATS:
         raise ValueError(f"format={format!r} is unknown; it is one of {', '.join(FORMATS)}.")
+    if is_file(target) and format != "keras_bert":
+        raise ValueError(
+            f"format={format!r} writes a folder, but {os.fspath(target)!r} is called a '.keras' "
+            "file: give another name, or format='keras_bert'."
+        )
+    return format
+
+
+def is_file(target: str) -> bool:
+    """Whether a target is called a ``.keras`` file."""
+    return os.fspath(target).endswith(".keras")
 
 
 def _write(parts: Parts, folder: str, format: str) -> dict[str, float]:
     """Writes, reads again and compares; returns the largest difference of each output."""
     from keras_bert.checkpoints import open_checkpoint
 
-    check_format(format)
-    if parts.embedding is not None and format != "huggingface":
+    if parts.embedding is not None and format not in ("huggingface", "keras_bert"):
         raise CheckpointError(
             f"format={format!r} has no words for pooling, dense layers and normalisation of "
             "embeddings; 'huggingface' has, or save the encoder alone: model.encoder."
         )
-    with new_folder(folder) as stage:
+    with (new_file if is_file(folder) else new_folder)(folder) as stage:
         config = FORMATS[format](parts, stage)
         numbers = compute(parts if config is None else _under(config, parts))
-        again, _ = load_parts(open_checkpoint(stage))
+        checkpoint = open_checkpoint(stage)
+        again, _ = load_parts(checkpoint)
         if parts.embedding is not None:
-            again = dataclasses.replace(
-                again, embedding=read_embedding(stage, parts.encoder.config.hidden_size)
-            )
+            again = dataclasses.replace(again, embedding=_embedding_of(stage, checkpoint))
         parity = compare(os.fspath(folder), numbers, again)
         store(stage, numbers)
     return parity
@@ -190,13 +245,18 @@ def _embedding(path: str, checkpoint: Any, format: str) -> Any:
     if saved is None and not os.path.isfile(os.path.join(path, "modules.json")):
         return None
     if format == "huggingface":
-        return saved or read_embedding(path, checkpoint.config.hidden_size)
+        return _embedding_of(path, checkpoint)
     warnings.warn(
         f"{path} makes embeddings of texts; format={format!r} has no words for its pooling and "
         "what follows: the encoder alone is written.",
         stacklevel=3,
     )
     return None
+
+
+def _embedding_of(path, checkpoint):
+    saved = getattr(getattr(checkpoint, "model", None), "embedding", None)
+    return saved or read_embedding(path, checkpoint.config.hidden_size)
 
 
 def _under(config: EncoderConfig, parts: Parts) -> Parts:

@@ -7,7 +7,7 @@ import os
 
 from keras_bert.checkpoints.conversion import load_parts
 from keras_bert.checkpoints.report import CheckpointError, LoadReport, some_of
-from keras_bert.checkpoints.sentence_transformers import read_modules
+from keras_bert.checkpoints.sentence_transformers import Modules, read_modules
 from keras_bert.checkpoints.sources import resolve
 from keras_bert.config import EncoderConfig
 
@@ -27,8 +27,8 @@ class Inspection:
         heads: Kinds of its heads, as ``keras_bert.models.heads`` has them.
         labels: Names of the labels of a head that has some; None without one.
         tokenizer: The tokenizer's class and size, or why there is none.
-        embeddings: What makes embeddings of texts in a folder of sentence-transformers, or why that
-            cannot be read; None for other checkpoints.
+        embeddings: What makes embeddings of texts in a folder of sentence-transformers or a saved
+            ``DualEncoder``, or why that cannot be read; None for other checkpoints.
         report: What loading does with every tensor.
     """
 
@@ -111,12 +111,16 @@ def inspect(source: str, verify: bool = False) -> Inspection:
         labels=parts.labels,
         tokenizer=_tokenizer(checkpoint),
         report=report,
-        embeddings=_embeddings(source),
+        embeddings=_embeddings(source, checkpoint),
     )
 
 
-def _embeddings(source):
+def _embeddings(source, checkpoint):
     path = resolve(source)
+    saved = getattr(getattr(checkpoint, "model", None), "embedding", None)
+    if saved is not None:
+        config = saved.get_config()
+        return str(Modules(config["pooling"], config["dense"], config["normalize"]))
     try:
         modules = read_modules(path) if os.path.isdir(path) else None
     except CheckpointError as error:

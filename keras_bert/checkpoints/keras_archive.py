@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import zipfile
 
 import keras
@@ -10,8 +12,13 @@ import keras
 from keras_bert.checkpoints.buffers import to_be_filled
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
 from keras_bert.models.labels import numbered_labels
+from keras_bert.checkpoints.verification import compare, read_numbers
+from keras_bert.checkpoints.writing import Parts
 
-__all__ = ["KerasCheckpoint"]
+__all__ = ["MODEL_FILE", "KerasCheckpoint"]
+
+#: The file's name in a folder.
+MODEL_FILE = "model.keras"
 
 
 class KerasCheckpoint:
@@ -102,11 +109,24 @@ class KerasCheckpoint:
     @property
     def seq_length(self) -> int:
         """Longest input in tokens, as the saved model takes it."""
-        return self._preprocessor.seq_length
+        if self.model is not self.encoder:
+            return self._preprocessor.seq_length
+        most = self.config.max_seq_length
+        return min(most, self.tokenizer().model_max_length or most)
 
     def tokenizer(self):
-        """The saved model's tokenizer."""
+        """The saved model's tokenizer; beside a saved encoder in a folder, the folder's."""
+        if self._has_folder and self.model is self.encoder:
+            from keras_bert.text import Tokenizer
+
+            with contextlib.suppress(FileNotFoundError):
+                return Tokenizer.from_pretrained(os.path.dirname(self.path))
         return self._preprocessor.tokenizer
+
+    @property
+    def _has_folder(self):
+        """Whether what stands beside the file belongs to it."""
+        return os.path.basename(self.path) == MODEL_FILE
 
     @property
     def _preprocessor(self):
@@ -123,11 +143,7 @@ class KerasCheckpoint:
 
     def load(self, encoder, heads, verify=False) -> LoadReport:
         """Fills an encoder and heads of the same sizes as the saved model's."""
-        if verify:
-            raise FileNotFoundError(
-                f"{self.path} has no numbers beside it to verify with: keras_bert writes them with "
-                "checkpoints in other formats."
-            )
+        numbers = self._numbers() if verify else None
         report = LoadReport(self.path)
         parts = [(encoder, self.encoder)]
         parts += [(layer, self._head_layers[kind]) for kind, layer in heads.items()]
@@ -140,7 +156,17 @@ class KerasCheckpoint:
                     continue
                 variable.assign(values[name])
                 report.loaded.append(name)
+        if numbers is not None:
+            report.parity = compare(self.path, numbers, Parts(encoder, heads))
         return report
+
+    def _numbers(self):
+        try:
+            return read_numbers(self.path)
+        except FileNotFoundError:
+            if not self._has_folder:
+                raise
+            return read_numbers(os.path.dirname(self.path))
 
 
 def _inner_path(variable, owner):

@@ -1,7 +1,8 @@
-"""Numbers beside a checkpoint: what it was asked when it was written, and what it answered."""
+"""Numbers with a checkpoint: what it was asked when it was written, and what it answered."""
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Mapping
@@ -121,27 +122,33 @@ def _of_tokens(output, numbers):
     return output[mask] if output.shape[:2] == mask.shape else output
 
 
-def store(folder: str, numbers: Mapping[str, np.ndarray]) -> None:
-    """Writes numbers beside a checkpoint."""
-    np.savez_compressed(os.path.join(folder, NUMBERS), **numbers)
+def store(place: str, numbers: Mapping[str, np.ndarray]) -> None:
+    """Writes numbers into a checkpoint's folder, or into a ``.keras`` file."""
+    if os.path.isdir(place):
+        np.savez_compressed(os.path.join(place, NUMBERS), **numbers)
+        return
+    content = io.BytesIO()
+    np.savez_compressed(content, **numbers)
+    with zipfile.ZipFile(place, "a") as archive:
+        archive.writestr(NUMBERS, content.getvalue())
 
 
-def read_numbers(folder: str) -> dict[str, np.ndarray]:
-    """Reads the numbers beside a checkpoint.
+def read_numbers(place: str) -> dict[str, np.ndarray]:
+    """Reads the numbers in a checkpoint's folder, or in a ``.keras`` file.
 
     Raises:
         FileNotFoundError: If there are none.
         CheckpointError: If the file is damaged.
     """
-    path = os.path.join(folder, NUMBERS)
+    path = os.path.join(place, NUMBERS)
     try:
         # Never a pickle: NumPy refuses arrays of objects.
-        with np.load(path, allow_pickle=False) as file:
+        with _opened(place) as content, np.load(content, allow_pickle=False) as file:
             numbers = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"There is no {NUMBERS} in {folder}, so there is nothing to verify with: it stands "
-            "beside checkpoints that keras_bert wrote."
+            f"There is no {NUMBERS} in {place}, so there is nothing to verify with: "
+            "keras_bert.checkpoints.save and convert put it there."
         ) from None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
@@ -149,3 +156,12 @@ def read_numbers(folder: str) -> dict[str, np.ndarray]:
     if missing:
         raise CheckpointError(f"{path} is damaged: it lacks {', '.join(missing)}.")
     return numbers
+
+
+def _opened(place):
+    if os.path.isdir(place):
+        return open(os.path.join(place, NUMBERS), "rb")
+    with zipfile.ZipFile(place) as archive:
+        if NUMBERS not in archive.namelist():
+            raise FileNotFoundError(NUMBERS)
+        return io.BytesIO(archive.read(NUMBERS))

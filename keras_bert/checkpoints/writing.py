@@ -24,6 +24,7 @@ __all__ = [
     "check_heads",
     "different_fields",
     "entries",
+    "new_file",
     "new_folder",
 ]
 
@@ -50,6 +51,8 @@ class Parts:
         embedding: What makes one embedding of each text, an ``EmbeddingHead``; None without one.
         problem_type: What a classifier's outputs stand for, in the words of ``transformers``; None
             where nobody said.
+        model: The model whose parts they are, if it is more than an encoder; None if they are
+            parts alone.
     """
 
     encoder: Any
@@ -59,6 +62,7 @@ class Parts:
     seq_length: int | None = None
     embedding: Any = None
     problem_type: str | None = None
+    model: Any = None
 
     @classmethod
     def of(cls, model: Any) -> Parts:
@@ -77,6 +81,7 @@ class Parts:
             None if preprocessor is None else preprocessor.seq_length,
             getattr(model, "embedding", None),
             getattr(model, "problem_type", None),
+            model,
         )
 
 
@@ -148,6 +153,28 @@ def new_folder(folder: str) -> Iterator[str]:
         os.rename(stage, folder)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def new_file(path: str) -> Iterator[str]:
+    """Gives a path to write a file to, which becomes ``path`` once all is written.
+
+    Raises:
+        FileExistsError: If there is something at ``path``.
+    """
+    path = os.path.abspath(os.fspath(path))
+    if os.path.lexists(path):
+        raise FileExistsError(f"{path!r} is there already, and is left as it is. Give a new name.")
+    parent, name = os.path.split(path)
+    os.makedirs(parent, exist_ok=True)
+    # Beside its place, for a rename does not lead to another disk; the ending tells the format.
+    stage = os.path.join(parent, f".{uuid.uuid4().hex}-{name}")
+    try:
+        yield stage
+        os.rename(stage, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(stage)
 
 
 def check_heads(format: str, heads: Mapping[str, Any], known: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         # Tested to be all of them; asking for them here would take TensorFlow's seconds.
         help="huggingface (default), google (TensorFlow 1), garden (TensorFlow 2), tf_hub "
-        "(SavedModel) or kerashub",
+        "(SavedModel), kerashub or keras_bert (.keras)",
     )
 
 

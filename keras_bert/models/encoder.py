@@ -76,8 +76,8 @@ class Encoder(PartialTraining, keras.Model):
 
         return load_encoder(folder, **kwargs)
 
-    def save_pretrained(self, folder: str, format: str = "huggingface") -> str:
-        """Writes a checkpoint in a format that others read; see ``keras_bert.checkpoints.save``."""
+    def save_pretrained(self, folder: str, format: str | None = None) -> str:
+        """Writes a checkpoint in some format; see ``keras_bert.checkpoints.save``."""
         # Upwards on purpose: see EncoderConfig.from_pretrained.
         from keras_bert.checkpoints import save
 

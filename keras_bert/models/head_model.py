@@ -236,12 +236,14 @@ class HeadModel(keras.Model):
         model.head_is_fresh = bool(fresh)
         return model
 
-    def save_pretrained(self, folder: str, format: str = "huggingface") -> str:
-        """Writes a checkpoint in a format that others read.
+    def save_pretrained(self, folder: str, format: str | None = None) -> str:
+        """Writes a checkpoint in a format that others read, or in keras_bert's own.
 
         Args:
-            folder: Where to; must not exist yet, or be empty.
-            format: A name in ``keras_bert.checkpoints.FORMATS``.
+            folder: Where to; must not exist yet, or be empty. A path that ends in ``.keras``
+                becomes one file.
+            format: A name in ``keras_bert.checkpoints.FORMATS``. Default: "keras_bert" for a
+                ``.keras`` path, else "huggingface".
 
         Returns:
             ``folder``.

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import keras_bert as kb
+from keras_bert.checkpoints.keras_archive_writing import model_class
 from keras_bert.checkpoints.safetensors import TensorFiles
 from keras_bert.checkpoints.verification import NUMBERS
 from keras_bert.checkpoints.writing import different_fields
@@ -150,7 +153,7 @@ def test_own_files_are_written_too(tmp_path):
     model.save(tmp_path / "model.keras")
     report = kb.checkpoints.convert(str(tmp_path / "model.keras"), str(tmp_path / "out"))
     assert report.parity == {"sequence_output": 0, "masked_lm": 0}
-    with pytest.raises(FileNotFoundError, match="no numbers beside it"):
+    with pytest.raises(FileNotFoundError, match=f"no {NUMBERS} in"):
         kb.BertMaskedLM.from_pretrained(str(tmp_path / "model.keras"), verify=True)
 
 
@@ -226,3 +229,104 @@ def test_a_pooler_that_is_left_out_is_told_of(tmp_path):
     with pytest.warns(UserWarning, match="has no pooler"):
         kb.checkpoints.save(kb.BertEncoder(config), tmp_path / "new")
     assert config_of(tmp_path / "new")["model_type"] == "electra"
+
+
+#: Checkpoint → class of the model that keeps all of it.
+OWN = {
+    "heads/bert_maskedlm": "BertMaskedLM",
+    "heads/bert_pretraining": "BertPretrainer",
+    "heads/electra_pretraining": "BertPretrainer",
+    "heads/roberta_questionanswering": "BertSpanLabeler",
+    "heads/albert_multiplechoice": "BertMultipleChoice",
+    "heads/camembert_tokenclassification": "BertTokenClassifier",
+    "classifier/three_labels": "BertClassifier",
+    "google/bert": "BertPretrainer",
+    "google_xlnet/pretraining": "BertMaskedLM",
+    "sentence_transformers/dense": "DualEncoder",
+    "encoder/gelu": "BertEncoder",
+}
+
+
+@pytest.mark.parametrize(
+    "source, place",
+    [*((source, "model.keras") for source in OWN), ("encoder/gelu", "x"), ("google/bert", "x")],
+)
+def test_to_a_file_of_our_own_and_back(source, place, tmp_path):
+    target = tmp_path / place
+    report = kb.checkpoints.convert(str(FIXTURES / source), str(target), format="keras_bert")
+    assert report.loaded and set(report.parity.values()) == {0}
+    assert [path.name for path in tmp_path.iterdir()] == [place]
+    found = kb.checkpoints.inspect(str(target), verify=True)
+    assert (found.format, found.family) == ("keras_bert", OWN[source])
+    assert set(found.report.parity) == set(report.parity) - {"embeddings"}
+    was = kb.checkpoints.inspect(str(FIXTURES / source))
+    assert (found.heads, found.labels) == (was.heads, was.labels)
+    if OWN[source] != "BertEncoder" or place == "x":
+        assert found.tokenizer == was.tokenizer or found.tokenizer.startswith("none")
+    back = kb.checkpoints.convert(str(target), str(tmp_path / "back"))
+    assert back.parity == report.parity
+
+
+def test_a_saved_model_keeps_what_it_is(tmp_path):
+    model = kb.DualEncoder.from_pretrained(str(FIXTURES / "sentence_transformers" / "dense"))
+    path = str(tmp_path / "model.keras")
+    assert model.save_pretrained(path) == path
+    again = kb.DualEncoder.from_pretrained(path, verify=True)
+    assert again.load_report.parity["embeddings"] == 0
+    found = kb.checkpoints.inspect(path)
+    told = kb.checkpoints.inspect(str(FIXTURES / "sentence_transformers" / "dense"))
+    assert f"{found.embeddings} (sentence-transformers)" == told.embeddings
+    texts = ["one text", "another"]
+    np.testing.assert_allclose(again.encode(texts), model.encode(texts), atol=1e-6)
+
+
+def test_an_encoder_alone_keeps_its_tokenizer_in_a_folder(tmp_path):
+    source = str(FIXTURES / "encoder" / "gelu")
+    with pytest.warns(UserWarning, match="holds an encoder alone"):
+        kb.checkpoints.convert(source, str(tmp_path / "model.keras"))
+    kb.checkpoints.convert(source, str(tmp_path / "folder"), "keras_bert")
+    texts = ["A text"]
+    one, other = (kb.Tokenizer.from_pretrained(s) for s in (source, str(tmp_path / "folder")))
+    assert one.tokenize(texts).to_list() == other.tokenize(texts).to_list()
+    kb.DualEncoder.from_pretrained(str(tmp_path / "folder")).encode(texts)
+
+
+def test_verification_finds_what_changed_in_a_file_of_our_own(tmp_path):
+    source, path = str(FIXTURES / "heads" / "bert_maskedlm"), str(tmp_path / "model.keras")
+    kb.checkpoints.convert(source, path)
+    assert kb.BertMaskedLM.from_pretrained(path, verify=True).load_report.parity["masked_lm"] == 0
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = members["config.json"]
+    changed = re.sub(rb'("hidden_activation": )"\w+"', rb'\1"relu"', config)
+    assert changed != members["config.json"]
+    for name, content, words in (
+        ("config.json", changed, "differs in sequence_output"),
+        (NUMBERS, members[NUMBERS][:-30], "damaged"),
+    ):
+        with zipfile.ZipFile(path, "w") as archive:
+            for other, kept in members.items():
+                archive.writestr(other, content if other == name else kept)
+        with pytest.raises(kb.CheckpointError, match=words):
+            kb.BertMaskedLM.from_pretrained(path, verify=True)
+
+
+def test_names_of_files_and_formats(tmp_path):
+    source = str(FIXTURES / "heads" / "bert_maskedlm")
+    path = tmp_path / "model.keras"
+    with pytest.raises(ValueError, match="writes a folder, but"):
+        kb.checkpoints.convert(source, path, format="google")
+    with pytest.raises(ValueError, match="format='onnx' is unknown"):
+        kb.checkpoints.convert(source, path, format="onnx")
+    path.write_text("mine")
+    with pytest.raises(FileExistsError, match="there already"):
+        kb.checkpoints.convert(source, path)
+    assert path.read_text() == "mine" and [p.name for p in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_heads_that_no_model_has_together():
+    class Both:
+        sure_heads = ("classifier", "token_classifier")
+
+    with pytest.raises(kb.CheckpointError, match="classifier, token_classifier, which no model"):
+        model_class("here", Both())

@@ -142,3 +142,15 @@ def test_tensor_in_two_files(tmp_path):
     paths = [write(tmp_path / f"{n}.h5") for n in (1, 2)]
     with pytest.raises(CheckpointError, match="both in"):
         HDF5Tensors(paths)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f2", "<f8"])
+@pytest.mark.parametrize("shape", [(), (0, 3), (5, 4)])
+def test_reads_to_where_it_is_wanted(tmp_path, dtype, shape):
+    tensor = (np.arange(np.prod(shape)).reshape(shape) / 8).astype(dtype)
+    files = HDF5Tensors([write(tmp_path / "x.h5", {"a/w": tensor})])
+    whole = np.full((3, *shape, 2), 7, np.float32)
+    for out in (whole[1, ..., 1], np.full(shape, 7, np.float32)):
+        files.read_into("a/w", out)
+        np.testing.assert_array_equal(out, tensor.astype(np.float32))
+    assert (whole[[0, 2]] == 7).all() and (whole[..., 0] == 7).all()

@@ -145,3 +145,25 @@ def test_safetensors_go_before_a_pickle(tmp_path):
 def test_no_weights(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none of model\.safetensors, .*, tf_model\.h5"):
         open_tensors(str(tmp_path))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16, np.float64])
+@pytest.mark.parametrize("shape", [(), (0, 3), (5, 4)])
+def test_reads_to_where_it_is_wanted(tmp_path, dtype, shape):
+    tensor = (np.arange(np.prod(shape)).reshape(shape) / 8).astype(dtype)
+    files = TensorFiles([write(tmp_path / "x.safetensors", {"before": np.ones(3), "w": tensor})])
+    whole = np.full((3, *shape, 2), 7, np.float32)
+    for out in (whole[1, ..., 1], np.full(shape, 7, np.float32)):
+        files.read_into("w", out)
+        np.testing.assert_array_equal(out, tensor.astype(np.float32))
+    assert (whole[[0, 2]] == 7).all() and (whole[..., 0] == 7).all()
+
+
+def test_file_that_became_shorter(tmp_path):
+    path = tmp_path / "x.safetensors"
+    files = TensorFiles([write(path)])
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(CheckpointError, match="shorter"):
+        files.read("a")
+    with pytest.raises(CheckpointError, match="shorter"):
+        files.read_into("a", np.empty((2, 3), np.float32))

@@ -215,3 +215,13 @@ def test_a_tensor_in_two_files(tmp_path):
     paths = [write(tmp_path / f"{n}.bin", tensor(), [("0", DATA)]) for n in (1, 2)]
     with pytest.raises(kb.CheckpointError, match="both in"):
         PickledTensors(paths)
+
+
+@pytest.mark.parametrize("name", ["kinds.bin", "kinds_legacy.bin"])
+def test_reads_to_where_it_is_wanted(name):
+    files = PickledTensors([FOLDER / name])
+    for tensor in filter(files.is_floating, files):
+        whole = np.full((3, *files.shape(tensor), 2), 7, np.float32)
+        files.read_into(tensor, whole[1, ..., 1])
+        np.testing.assert_array_equal(whole[1, ..., 1], files.read(tensor))
+        assert (whole[[0, 2]] == 7).all() and (whole[..., 0] == 7).all()
