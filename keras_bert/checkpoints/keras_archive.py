@@ -11,9 +11,9 @@ import keras
 
 from keras_bert.checkpoints.buffers import to_be_filled
 from keras_bert.checkpoints.report import CheckpointError, LoadReport
-from keras_bert.models.labels import numbered_labels
 from keras_bert.checkpoints.verification import compare, read_numbers
 from keras_bert.checkpoints.writing import Parts
+from keras_bert.models.labels import numbered_labels
 
 __all__ = ["MODEL_FILE", "KerasCheckpoint"]
 

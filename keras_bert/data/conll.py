@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 
 from keras_bert.data.examples import Examples, SourceError, counted, listed, shown
-from keras_bert.data.sources import _opened, _text_problem
+from keras_bert.data.labels import text_problem
 from keras_bert.data.tags import (
     OUTSIDE,
     SCHEMES,
@@ -26,6 +26,7 @@ from keras_bert.data.tags import (
     tag_names,
     tag_parts,
 )
+from keras_bert.data.text_files import opened
 
 __all__ = ["TaggedExamples", "read_conll"]
 
@@ -162,7 +163,7 @@ def read_conll(
     if scheme is not None and scheme not in SCHEMES:
         raise ValueError(f"scheme={scheme!r}. Expected None or one of {', '.join(SCHEMES)}.")
     path = os.fspath(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         sentences = _sentences(file)
     rows = [row for sentence in sentences for row in sentence]
     if not rows:
@@ -256,9 +257,9 @@ class _Columns:
             reason = f"the row has {found}, {shown(' '.join(fields))}; most have {most}"
             return _Word(row, "", "", reason)
         text, tag = fields[self.token], "" if self.tag is None else fields[self.tag].strip()
-        reason = _text_problem("word", text)
+        reason = text_problem("word", text)
         if reason is None and self.tag is not None:
-            reason = _text_problem("tag", tag) or (None if tag else "the tag is empty")
+            reason = text_problem("tag", tag) or (None if tag else "the tag is empty")
         return _Word(row, text, tag, reason)
 
     def _place(self, path, number):
