@@ -4,7 +4,8 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from keras_bert.data.examples import Examples
+from keras_bert.cli.tasks import TASKS
+from keras_bert.data.examples import Examples, place_of
 
 _MOST_SKIPPED = 5
 
@@ -18,6 +19,17 @@ def add_model(parser, required: bool = True) -> None:
         metavar="MODEL",
         help="trained model: a .keras file, or the folder that keras-bert train wrote",
         **where,
+    )
+
+
+def add_task(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--task``."""
+    parser.add_argument(
+        "--task",
+        choices=sorted(TASKS),
+        metavar="TASK",
+        help=f"{', '.join(TASKS)}; default: tagging for CoNLL files, question-answering for "
+        "SQuAD's, else classification",
     )
 
 
@@ -40,17 +52,22 @@ def add_columns(parser: argparse.ArgumentParser, with_labels: bool = True) -> No
     )
 
 
-def add_batch_size(parser) -> None:
-    """Adds ``--batch-size``, to a parser or a group of one."""
+def add_batch_size(parser, default: int | None = 32) -> None:
+    """Adds ``--batch-size``, to a parser or a group of one; None is the task's own."""
+    told = "32" if default else "the task's: 16 to 64"
     parser.add_argument(
-        "--batch-size", type=positive_int, default=32, metavar="N", help="texts per step (32)"
+        "--batch-size",
+        type=positive_int,
+        default=default,
+        metavar="N",
+        help=f"texts per step ({told})",
     )
 
 
 def print_skipped(examples: Examples) -> None:
     """Says on stderr which rows were left out and why; the first few of them."""
     for row, reason in examples.skipped[:_MOST_SKIPPED]:
-        print(f"skipped {examples.path}, line {row}: {reason}", file=sys.stderr)
+        print(f"skipped {place_of(examples.path, row, examples.unit)}: {reason}", file=sys.stderr)
     more = len(examples.skipped) - _MOST_SKIPPED
     if more > 0:
         print(f"skipped {more:,} more of {examples.path}", file=sys.stderr)
@@ -61,6 +78,11 @@ def path(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("the path is empty")
     return text
+
+
+def count(text: str) -> int:
+    """A whole number from 0 on."""
+    return _number(text, int, lambda number: number >= 0, "a whole number from 0 on")
 
 
 def positive_int(text: str) -> int:

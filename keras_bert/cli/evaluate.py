@@ -4,14 +4,17 @@ import argparse
 import json
 
 from keras_bert.cli import arguments
+from keras_bert.cli.tasks import read_data, task_of_model
 from keras_bert.cli.trained_model import load_model, model_file, require_kind
-from keras_bert.data.sources import read_examples
 
-_DESCRIPTION = "Prints loss, accuracy and macro-F1 of a trained model on a labelled file."
+_DESCRIPTION = """\
+Prints the scores of a trained model on labelled data: the loss and the task's own scores. With
+--report it also writes a page with what the model gets right and wrong."""
 _EXAMPLE = """\
 Example:
   keras-bert evaluate --model runs/cards --data test.csv
-  keras-bert evaluate --model runs/cards/model.keras --data test.jsonl --json"""
+  keras-bert evaluate --model runs/cards/model.keras --data test.jsonl --json
+  keras-bert evaluate --model runs/names --data test.conll --report names.html"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         required=True,
         type=arguments.path,
-        metavar="FILE",
-        help="examples, .csv, .tsv or .jsonl",
+        metavar="DATA",
+        help="examples, as keras-bert train takes them",
+    )
+    parser.add_argument(
+        "--report", type=arguments.path, metavar="FILE", help="write a page, FILE.html"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments.add_batch_size(parser)
@@ -33,11 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the scores; returns the exit code."""
     model_file(args.model)  # a wrong path is said at once, not after the data was read
-    columns = (args.text_column, args.text_pair_column, args.label_column, args.skip_bad_rows)
-    examples = read_examples(args.data, *columns, with_labels=True)
     model = load_model(args.model, compile=True)
-    require_kind(examples.texts, model.takes_pairs, args.data)
-    examples = examples.with_known_labels(model.labels, args.skip_bad_rows)
+    examples, _ = read_data(args, args.data, "data", task_of_model(model))
+    require_kind(examples.texts, model, args.data)
+    if getattr(model, "labels", None):
+        examples = examples.with_known_labels(model.labels, args.skip_bad_rows)
     if not args.json:
         print(examples.describe())
     arguments.print_skipped(examples)
@@ -48,6 +54,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({**scores, "rows": len(examples), "skipped": len(examples.skipped)}))
     else:
+        width = max(10, 2 + max(map(len, scores)))
         for name, score in scores.items():
-            print(f"{name:<10}{score:.4f}")
+            print(f"{name:<{width}}{score:.4f}")
+    if args.report:
+        path = model.report(examples, args.report, batch_size=args.batch_size)
+        if not args.json:
+            print(f"wrote {path}")
     return 0

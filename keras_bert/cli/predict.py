@@ -11,21 +11,23 @@ from typing import TextIO
 
 from keras_bert.cli import arguments
 from keras_bert.cli.complete_file import complete_file
+from keras_bert.cli.tasks import TASKS, is_data, read_data, task_of_model
 from keras_bert.cli.trained_model import load_model, model_file, require_kind
 from keras_bert.data.examples import Text, counted
-from keras_bert.data.sources import read_examples, read_texts
+from keras_bert.data.sources import read_texts
 
 _DESCRIPTION = """\
-Answers texts: probability, label, text.
+Answers texts: probability, label, text; or what else the model's task is.
 
-Texts come from the command line, from a file (.csv, .tsv, .jsonl; any other file and - for the
-standard input: one text per line), or as pairs from --pair."""
+Texts come from the command line, from a file (of the kinds that keras-bert train takes; any other
+file and - for the standard input: one text per line), or as pairs from --pair, the question first
+where the model answers questions. A model of multiple choice takes a prompt and its choices."""
 _EXAMPLE = """\
 Example:
   keras-bert predict --model runs/cards "My card has not arrived" "Is it free?" --top 3
   keras-bert predict --model runs/cards --input questions.txt --output answers.jsonl
+  keras-bert predict --model runs/answers --pair "Who wrote it?" "Jane Austen wrote Emma."
   keras-bert predict --saved-model saved_models/cards "My card has not arrived" """.rstrip()
-_TABLES = (".csv", ".tsv", ".jsonl")
 _WIDEST_TEXT = 80
 
 
@@ -68,35 +70,82 @@ def run(args: argparse.Namespace) -> int:
         raise argparse.ArgumentError(None, "give either TEXT..., or --pair A B, or --input FILE")
     if args.model:
         model_file(args.model)  # a wrong path is said at once, not after the texts were read
-    texts, rows = _texts(args)
+    answerer = _Exported(args) if args.saved_model else _Trained(args)
+    texts, rows = _texts(args, answerer.task)
     with _written_to(args.output) as file:
-        answers = _answer(args, texts)
-        if args.json or args.output:
-            lines = _json_lines(texts, rows, answers)
+        answers = answerer.ask(texts)
+        if answerer.task == "classification":
+            answers = [_best(answer, answerer.labels, args.top) for answer in answers]
+            jsons = [_best_json(best) for best in answers]
         else:
+            jsons = answers
+        if args.json or args.output:
+            lines = _json_lines(texts, rows, jsons)
+        elif answerer.task == "classification":
             lines = _table(texts, answers)
+        else:
+            lines = _blocks(texts, answers, answerer.lines)
         file.writelines(f"{line}\n" for line in lines)
     if args.output:
         print(f"wrote {counted(len(answers), 'answer')} to {args.output}")
     return 0
 
 
-def _texts(args: argparse.Namespace) -> tuple[list[Text], list[int] | None]:
+class _Trained:
+    """A ``.keras`` model that is asked."""
+
+    def __init__(self, args):
+        self._args = args
+        self._model = load_model(args.model)
+        self.task = task_of_model(self._model)
+        self.labels = getattr(self._model, "labels", [])
+        self.lines = TASKS[self.task].lines
+
+    def ask(self, texts):
+        """An answer per text."""
+        require_kind(texts, self._model, self._args.input or "the command line")
+        answers = self._model.predict(texts, batch_size=self._args.batch_size)
+        return (
+            [{"embedding": answer} for answer in answers]
+            if self.task == "similarity"
+            else (answers)
+        )
+
+
+class _Exported:
+    """A SavedModel that is asked."""
+
+    def __init__(self, args):
+        from keras_bert.export import ask
+
+        self._args, self._ask = args, ask
+        self._exported = ask.load(args.saved_model)
+        self.labels = self._exported.metadata.get("labels") or []
+        outputs = self._exported.signatures["serving_default"].structured_outputs
+        self.task = "classification" if "probabilities" in outputs and "label" in outputs else None
+
+    def ask(self, texts):
+        """An answer per text."""
+        return self._ask.ask(self._exported, texts, self._args.batch_size)
+
+    @staticmethod
+    def lines(text, answer):
+        """One line of JSON: what an export pads, only its reader can cut."""
+        yield json.dumps(answer, ensure_ascii=False, default=_listed)
+
+
+def _texts(args: argparse.Namespace, task: str | None) -> tuple[list[Text], list[int] | None]:
     """The texts, and where they come from a file their lines in it."""
     if args.texts:
-        return [_argument(text) for text in args.texts], None
+        texts = [_argument(text) for text in args.texts]
+        return [(texts[0], tuple(texts[1:]))] if task == "multiple-choice" else texts, None
     if args.pair:
         return [(_argument(first), _argument(second)) for first, second in args.pair], None
     if args.input == "-":
         return _lines_of_stdin(), None
-    if Path(args.input).suffix.lower() in _TABLES:
-        examples = read_examples(
-            args.input,
-            args.text_column,
-            args.text_pair_column,
-            skip_bad_rows=args.skip_bad_rows,
-            with_labels=False,
-        )
+    if is_data(args.input):
+        kind = task if task in ("multiple-choice", "tagging", "question-answering") else None
+        examples, _ = read_data(args, args.input, "data", kind, with_labels=False)
     else:
         examples = read_texts(args.input, args.skip_bad_rows)
     arguments.print_skipped(examples)
@@ -130,22 +179,6 @@ def _written_to(path: str | None) -> Iterator[TextIO]:
         yield file
 
 
-def _answer(args: argparse.Namespace, texts: Sequence[Text]) -> list[list[tuple[str, float]]]:
-    """The (label, probability) of each text's most probable labels, best first."""
-    if args.saved_model:
-        from keras_bert.export import ask
-
-        exported = ask.load(args.saved_model)
-        answers = ask.ask(exported, texts, args.batch_size)
-        labels = exported.metadata.get("labels") or []
-    else:
-        model = load_model(args.model)
-        require_kind(texts, model.takes_pairs, args.input or "the command line")
-        answers = model.predict(texts, batch_size=args.batch_size)
-        labels = model.labels
-    return [_best(answer, labels, args.top) for answer in answers]
-
-
 def _best(answer: Mapping, labels: Sequence[str], top: int | None) -> list[tuple[str, float]]:
     if top is None:
         return [(answer["label"], float(answer["probability"]))]
@@ -156,14 +189,31 @@ def _best(answer: Mapping, labels: Sequence[str], top: int | None) -> list[tuple
     return [(labels[i], float(probabilities[i])) for i in order]
 
 
+def _best_json(best) -> dict:
+    record = {"label": best[0][0], "probability": best[0][1]}
+    if len(best) > 1:
+        record["top"] = [{"label": label, "probability": p} for label, p in best]
+    return record
+
+
 def _json_lines(texts: Sequence[Text], rows: Sequence[int] | None, answers) -> Iterator[str]:
-    for i, (text, best) in enumerate(zip(texts, answers, strict=True)):
+    for i, (text, answer) in enumerate(zip(texts, answers, strict=True)):
         record = {"row": rows[i]} if rows else {}
         record |= {"text": text[0], "text_pair": text[1]} if _is_pair(text) else {"text": text}
-        record |= {"label": best[0][0], "probability": best[0][1]}
-        if len(best) > 1:
-            record["top"] = [{"label": label, "probability": p} for label, p in best]
-        yield json.dumps(record, ensure_ascii=False)
+        # An answer's own text is the one that its places count in.
+        record |= answer if isinstance(answer, Mapping) else {"answer": answer}
+        yield json.dumps(record, ensure_ascii=False, default=_listed)
+
+
+def _listed(value):
+    return value.tolist()
+
+
+def _blocks(texts: Sequence[Text], answers, lines_of) -> Iterator[str]:
+    """Each text, and below it what the model says of it."""
+    for text, answer in zip(texts, answers, strict=True):
+        yield _shown(text)
+        yield from (f"  {line}" for line in lines_of(text, answer))
 
 
 def _table(texts: Sequence[Text], answers) -> Iterator[str]:
@@ -178,7 +228,7 @@ def _table(texts: Sequence[Text], answers) -> Iterator[str]:
 
 def _shown(text: Text) -> str:
     """A text in one line that cannot move the terminal's cursor."""
-    line = " ".join(" | ".join(text if _is_pair(text) else (text,)).split())
+    line = " ".join(" | ".join(_parts(text)).split())
     line = "".join(character if character.isprintable() else "\ufffd" for character in line)
     return line if len(line) <= _WIDEST_TEXT else f"{line[: _WIDEST_TEXT - 1]}…"
 
@@ -188,5 +238,14 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
+def _parts(text: Text) -> Iterator[str]:
+    """The strings that a text is made of: itself, or those of a pair, words, a prompt's choices."""
+    if isinstance(text, str):
+        yield text
+    else:
+        for part in text:
+            yield from _parts(part)
+
+
 def _is_pair(text: Text) -> bool:
-    return isinstance(text, tuple)
+    return isinstance(text, tuple) and len(text) == 2

@@ -1,4 +1,4 @@
-"""``keras-bert train``: fine-tunes a classifier on a labelled file."""
+"""``keras-bert train``: fine-tunes a model of any task on labelled data."""
 
 import argparse
 import contextlib
@@ -13,13 +13,14 @@ from pathlib import Path
 from keras_bert import __version__
 from keras_bert.cli import arguments
 from keras_bert.cli.complete_file import complete_file
+from keras_bert.cli.tasks import TASKS, read_data
 from keras_bert.cli.trained_model import MODEL_NAME
-from keras_bert.data.examples import Examples, SourceError, shown
-from keras_bert.data.sources import read_examples
+from keras_bert.data.examples import Examples
 
 _INTERRUPTED = 130
 _DESCRIPTION = """\
-Fine-tunes a pretrained BERT to put texts, or pairs of texts, into the classes a labelled file has.
+Fine-tunes a pretrained BERT: to put texts, or pairs of texts, into the classes that labelled data
+have, to find the names in texts, to answer questions about a text, and whatever --task says.
 
 OUT gets model.keras (weights, vocabulary and labels in one file) and training.json (what was asked
 for, the scores of every epoch). An existing model.keras is replaced when the new one is complete,
@@ -29,7 +30,11 @@ _EXAMPLE = """\
 Example:
   keras-bert train --from MiniLM_FOLDER --train train.csv --validation dev.csv --output runs/cards
   keras-bert train --from hf://google-bert/bert-base-uncased --train pairs.tsv \\
-      --text-column sentence1 --text-pair-column sentence2 --output runs/pairs --epochs 4"""
+      --text-column sentence1 --text-pair-column sentence2 --output runs/pairs --epochs 4
+  keras-bert train --from MiniLM_FOLDER --train train.conll --validation dev.conll \\
+      --output runs/names --stride 64 --patience 2
+  keras-bert train --from MiniLM_FOLDER --train train-v1.1.json --output runs/answers
+  keras-bert train --from MiniLM_FOLDER --train glue/stsb --task regression --output runs/alike"""
 _PACKAGES = ("tensorflow", "tensorflow-text", "keras", "numpy")
 
 
@@ -45,70 +50,173 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pretrained model: a folder of Hugging Face or Google, hf://ORGANISATION/NAME or a "
         ".keras file",
     )
-    file_types = ".csv, .tsv or .jsonl"
     parser.add_argument(
         "--train",
         required=True,
         type=arguments.path,
-        metavar="FILE",
-        help=f"examples, {file_types}",
+        metavar="DATA",
+        help="examples: .csv, .tsv, .jsonl, .parquet, .conll, SQuAD's .json, a folder, or the name "
+        "of a data set, such as glue/cola",
     )
     parser.add_argument(
         "--validation",
         type=arguments.path,
-        metavar="FILE",
+        metavar="DATA",
         help="examples to score every epoch with",
     )
+    arguments.add_task(parser)
     parser.add_argument(
         "--output", required=True, type=arguments.path, metavar="OUT", help="folder to write to"
     )
     arguments.add_columns(parser)
-    group = parser.add_argument_group("training")
+    _add_training(parser.add_argument_group("training"))
+    _add_parts(parser.add_argument_group("what is trained"))
+
+
+def _add_training(group) -> None:
     group.add_argument(
-        "--epochs", type=arguments.positive_int, default=3, metavar="N", help="passes (3)"
+        "--epochs", type=arguments.positive_int, metavar="N", help="passes (the task's: 1 to 3)"
     )
-    arguments.add_batch_size(group)
+    arguments.add_batch_size(group, default=None)
+    group.add_argument(
+        "--accumulate",
+        type=arguments.positive_int,
+        metavar="N",
+        help="batches whose gradients make one step (1)",
+    )
     group.add_argument(
         "--learning-rate",
         type=arguments.positive_float,
-        default=5e-5,
         metavar="RATE",
-        help="highest learning rate (5e-5)",
+        help="highest learning rate (the task's: 5e-5 or 2e-5)",
     )
     group.add_argument(
         "--warmup",
         type=arguments.fraction,
-        default=0.1,
         metavar="SHARE",
-        help="share of the steps in which the learning rate rises (0.1)",
+        help="share of the steps in which the learning rate rises (the task's: 0.1)",
+    )
+    group.add_argument(
+        "--layer-decay",
+        type=arguments.fraction,
+        metavar="FACTOR",
+        help="from the learning rate of each layer to that of the one below it, such as 0.95 (1)",
+    )
+    group.add_argument(
+        "--patience",
+        type=arguments.positive_int,
+        metavar="N",
+        help="stop after so many epochs without a better score, and keep the best epoch's weights",
+    )
+    group.add_argument(
+        "--class-weight", choices=["balanced"], help="weigh rare classes as much as frequent ones"
     )
     group.add_argument(
         "--seq-length",
         type=arguments.positive_int,
         metavar="N",
-        help="most tokens of a text, the rest is cut off (what the pretrained model allows)",
+        help="most tokens of a text or window (what the pretrained model allows)",
+    )
+    group.add_argument(
+        "--stride",
+        type=arguments.count,
+        metavar="N",
+        help="read longer texts in windows that share so many tokens, instead of cutting them",
     )
     group.add_argument(
         "--seed", type=arguments.seed, default=0, metavar="N", help="of all random numbers (0)"
+    )
+    group.add_argument(
+        "--seeds",
+        type=arguments.positive_int,
+        metavar="N",
+        help="train N times, tell mean and deviation of the scores, and keep the best model",
+    )
+    group.add_argument(
+        "--tensorboard", type=arguments.path, metavar="FOLDER", help="write logs for TensorBoard"
+    )
+
+
+def _add_parts(group) -> None:
+    group.add_argument(
+        "--freeze",
+        type=arguments.positive_int,
+        metavar="N",
+        help="leave embeddings and the N lowest layers as they are",
+    )
+    group.add_argument(
+        "--lora",
+        type=arguments.positive_int,
+        metavar="RANK",
+        help="train the head and low-rank additions to the layers, nothing else",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains, and writes the model; returns the exit code."""
     with _output_folder(Path(args.output)) as folder:
-        train, validation = _read(args)
-        model = _build(args, train)
+        train, validation, task = _read(args)
+        if validation is None:
+            _require_validation(args)
         started = time.monotonic()
         try:
-            model.fit(
-                train, validation_data=validation, epochs=args.epochs, batch_size=args.batch_size
-            )
-        except KeyboardInterrupt:  # fit has put the best weights so far back
-            return _keep_interrupted(folder, args, model, train, time.monotonic() - started)
+            model = _trained(args, task, train, validation)
+        except _Interrupted as stop:  # fit has put the best weights so far back
+            seconds = time.monotonic() - started
+            return _keep_interrupted(folder, args, stop.model, train, seconds)
         seconds = time.monotonic() - started
         _write(folder / MODEL_NAME, folder / "training.json", args, model, train, seconds)
     print(f"wrote {folder / MODEL_NAME} after {seconds:.0f} s of training")
     return 0
+
+
+class _Interrupted(Exception):
+    """Ctrl-C while a model was trained."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+
+def _trained(args, task: str, train: Examples, validation: Examples | None):
+    """A trained model; with ``--seeds`` the best of several."""
+    from keras_bert.training import recipe
+
+    options = {
+        "epochs": args.epochs or recipe(TASKS[task].model).epochs,
+        "batch_size": args.batch_size,
+        "tensorboard": args.tensorboard,
+        "patience": args.patience,
+        "accumulate": args.accumulate,
+    }
+    if args.class_weight:
+        options["class_weight"] = args.class_weight
+    if args.seeds:
+        from keras_bert.training import over_seeds
+
+        seeds = range(args.seed, args.seed + args.seeds)
+        runs = over_seeds(
+            lambda seed: _build(args, task, train, seed),
+            train,
+            validation,
+            seeds,
+            validation=validation,
+            **options,
+        )
+        print(runs)
+        return runs.best_model
+    model = _build(args, task, train, args.seed)
+    try:
+        model.fit(train, validation_data=validation, **options)
+    except KeyboardInterrupt:
+        raise _Interrupted(model) from None
+    return model
+
+
+def _require_validation(args) -> None:
+    asked = [f"--{name}" for name in ("patience", "seeds") if getattr(args, name)]
+    if asked:
+        raise argparse.ArgumentError(None, f"{asked[0]} needs --validation, to tell what is best")
 
 
 @contextlib.contextmanager
@@ -130,36 +238,43 @@ def _output_folder(folder: Path) -> Iterator[Path]:
                 path.rmdir()
 
 
-def _read(args: argparse.Namespace) -> tuple[Examples, Examples | None]:
-    """Reads the files and prints what was found in them."""
-    columns = (args.text_column, args.text_pair_column, args.label_column, args.skip_bad_rows)
-    train = read_examples(args.train, *columns, with_labels=True)
+def _read(args: argparse.Namespace) -> tuple[Examples, Examples | None, str]:
+    """Reads the data and prints what was found in them; returns the task, too."""
+    train, task = read_data(args, args.train, "train", args.task)
     print(train.describe())
     arguments.print_skipped(train)
-    labels = train.label_names
-    if len(labels) < 2:
-        raise SourceError(
-            train.path, None, f"every row has the label {shown(labels[0])}; two or more are needed"
-        )
+    TASKS[task].check(train)
     if not args.validation:
-        return train, None
-    validation = read_examples(args.validation, *columns, with_labels=True)
-    validation = validation.with_known_labels(labels, args.skip_bad_rows)
+        return train, None, task
+    validation, _ = read_data(args, args.validation, "validation", task)
+    if "labels" in TASKS[task].options(train):
+        validation = validation.with_known_labels(train.label_names, args.skip_bad_rows)
     print(validation.describe())
     arguments.print_skipped(validation)
-    return train, validation
+    return train, validation, task
 
 
-def _build(args: argparse.Namespace, train: Examples):
+def _build(args: argparse.Namespace, task: str, train: Examples, seed: int):
     import keras
 
     import keras_bert as kb
 
-    keras.utils.set_random_seed(args.seed)
-    model = kb.BertClassifier.from_pretrained(
-        args.source, labels=train.label_names, seq_length=args.seq_length
+    keras.utils.set_random_seed(seed)
+    kind = TASKS[task]
+    options = kind.options(train) | {"seq_length": args.seq_length}
+    if args.stride is not None:
+        options["stride"] = args.stride
+    model = getattr(kb, kind.model).from_pretrained(args.source, **options)
+    if args.freeze:
+        model.freeze(args.freeze)
+    if args.lora:
+        model.enable_lora(args.lora)
+    model.compile(
+        learning_rate=args.learning_rate,
+        warmup=args.warmup,
+        layer_decay=args.layer_decay,
+        accumulate=args.accumulate,
     )
-    model.compile(learning_rate=args.learning_rate, warmup=args.warmup)
     return model
 
 

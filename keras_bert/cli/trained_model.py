@@ -49,24 +49,26 @@ def load_model(path: str, compile: bool = False):
         model = keras.saving.load_model(file, compile=compile)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own
         raise ValueError(f"{file} cannot be loaded as a model: {error}") from error
-    if not all(hasattr(model, name) for name in ("preprocessor", "answers", "labels")):
+    if not isinstance(model, models.TaskModel):
         raise ValueError(f"{file} holds a {type(model).__name__}, no task model of keras_bert")
     return model
 
 
-def require_kind(texts: Sequence[Text], takes_pairs: bool, source: str) -> None:
+def require_kind(texts: Sequence[Text], model, source: str) -> None:
     """Refuses pairs for a model of single texts, and the other way round.
 
     Raises:
         ValueError: If they do not go together; ``source`` says where the texts are from.
     """
+    if type(model).__name__ not in ("BertClassifier", "BertSpanLabeler"):
+        return  # Lists of words, prompts with choices: the model says itself what it takes.
     are_pairs = isinstance(texts[0], tuple)
-    if are_pairs and not takes_pairs:
+    if are_pairs and not model.takes_pairs:
         raise ValueError(
             f"{source} has pairs of texts and the model takes single texts; for a file, "
             "--text-column names the one to read"
         )
-    if takes_pairs and not are_pairs:
+    if model.takes_pairs and not are_pairs:
         raise ValueError(
             f"{source} has single texts and the model takes pairs; for a file, --text-column and "
             "--text-pair-column name them"

@@ -64,7 +64,7 @@ def test_refused_data(tiny_checkpoint, write, tmp_path, content, message):
 def test_refused_files(tiny_checkpoint, data, write, tmp_path):
     out = tmp_path / "out"
     assert "nothing.csv does not exist" in failure(*train(tiny_checkpoint, "nothing.csv", out))
-    assert "is a folder" in failure(*train(tiny_checkpoint, tmp_path, out))
+    assert "has no data files" in failure(*train(tiny_checkpoint, tmp_path, out))
     assert "the suffix is .txt" in failure(*train(tiny_checkpoint, write("a", "a.txt"), out))
     assert "nowhere" in failure(*train(tmp_path / "nowhere", data, out))
     assert str(tmp_path) in failure(*train(tmp_path, data, out))
@@ -106,7 +106,7 @@ def test_pairs(tiny_checkpoint, write, tmp_path, monkeypatch):
     assert code == 0
     assert seen["x"].texts == [("a", "b"), ("c", "d")]
     assert seen["x"].labels == ["1", "0"]
-    assert (seen["epochs"], seen["batch_size"]) == (7, 32)
+    assert (seen["epochs"], seen["batch_size"]) == (7, None)
 
 
 @pytest.fixture
