@@ -13,7 +13,7 @@ from keras_bert.data.objects import holds_texts, is_table, read_table
 from keras_bert.data.tf_elements import has_texts
 from keras_bert.data.wanted import AS_GIVEN, Wanted
 
-__all__ = ["as_examples", "is_texts", "labelled_texts", "read_texts_argument"]
+__all__ = ["as_examples", "as_list", "is_texts", "labelled_texts", "read_texts_argument"]
 
 FORMS = (
     "Expected texts (a list of strings, or of (text, text) pairs) with their labels, a list of "
@@ -52,20 +52,21 @@ def labelled_texts(x, y=None) -> tuple[list, list]:
     if examples is not None:
         texts, labels = examples.texts, examples.labels
     elif y is not None:
-        texts, labels = read_texts_argument(x), _as_list(y)
+        texts, labels = read_texts_argument(x), as_list(y)
     else:
-        texts, labels = _split_items(_as_list(x))
+        texts, labels = _split_items(as_list(x))
     if len(texts) != len(labels):
         raise ValueError(f"Received {len(texts)} texts and {len(labels)} labels.")
     return read_texts_argument(texts), labels
 
 
-def as_examples(x, with_labels: bool, label_kind: str = AS_GIVEN) -> Examples | None:
+def as_examples(x, with_labels: bool | None, label_kind: str = AS_GIVEN) -> Examples | None:
     """The examples in a table, or ``Examples`` as they are; None for anything else.
 
     Args:
         x: What users hand to ``fit``, ``evaluate`` or ``predict``.
-        with_labels: Whether labels must be there, or are not read.
+        with_labels: Whether labels must be there (True) or are not read (False); None: they are
+            read where there are any.
         label_kind: What the labels of a table are, see ``Examples``; by default they stay as they
             are, but for the numbers of named classes.
 
@@ -94,7 +95,7 @@ def read_texts_argument(texts) -> list:
             f"Expected a list of texts; received one text, {shown(texts)}. Write [text]."
         )
     examples = as_examples(texts, with_labels=False)
-    texts = _as_list(texts) if examples is None else examples.texts
+    texts = as_list(texts) if examples is None else examples.texts
     if not texts:
         raise ValueError("Received no texts.")
     pairs = _is_pair(texts[0])
@@ -117,7 +118,12 @@ def _split_items(items):
     return [text for text, _ in items], [label for _, label in items]
 
 
-def _as_list(values):
+def as_list(values) -> list:
+    """The items of a list, tuple, array, tensor or pandas column.
+
+    Raises:
+        TypeError: If it is none of these.
+    """
     if isinstance(values, tf.Tensor):
         values = values.numpy()
     if hasattr(values, "tolist"):
