@@ -106,6 +106,22 @@ def read_columns(table: Any, wanted: Mapping[str, Sequence[str]]) -> dict[str, l
     return values
 
 
+def read_records(table: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a table as dicts of all columns; numbers of named classes are names.
+
+    Example:
+        >>> list(read_records({"question": ["Where?"], "context": ["In Rome."]}))
+        [{'question': 'Where?', 'context': 'In Rome.'}]
+    """
+    _, names, features, batches = _opened(table)
+    for batch in batches(names):
+        for values in zip(*(batch[name] for name in names), strict=True):
+            yield {
+                name: _named(value, features.get(name, Feature()).classes)
+                for name, value in zip(names, values, strict=True)
+            }
+
+
 def _opened(table: Any) -> _Table:
     for is_kind, open_table in _KINDS:
         if is_kind(table):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_bert.data.examples import SourceError
 from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
-from keras_bert.data.objects import holds_texts, is_table, read_columns, read_table
+from keras_bert.data.objects import holds_texts, is_table, read_columns, read_records, read_table
 from keras_bert.data.wanted import AS_GIVEN, Wanted
 
 ROWS = {"idx": [0, 1, 2], "sentence": ["a", "b", "c"], "label": [1, 0, 1]}
@@ -160,6 +160,14 @@ def test_columns_of_other_tasks():
         read_columns({"tokens": [["a"]]}, names)
     with pytest.raises(TypeError, match="Received int, which is no table"):
         read_columns(5, names)
+
+
+def test_records():
+    dataset = Dataset(ROWS, {"label": CLASSES})
+    assert list(read_records(dataset))[1:] == [
+        {"idx": 1, "sentence": "b", "label": "no"},
+        {"idx": 2, "sentence": "c", "label": "yes"},
+    ]
 
 
 def test_pandas():
