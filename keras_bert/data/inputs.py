@@ -60,12 +60,13 @@ def labelled_texts(x, y=None) -> tuple[list, list]:
     return read_texts_argument(texts), labels
 
 
-def as_examples(x, with_labels: bool, label_kind: str = AS_GIVEN) -> Examples | None:
+def as_examples(x, with_labels: bool | None, label_kind: str = AS_GIVEN) -> Examples | None:
     """The examples in a table, or ``Examples`` as they are; None for anything else.
 
     Args:
         x: What users hand to ``fit``, ``evaluate`` or ``predict``.
-        with_labels: Whether labels must be there, or are not read.
+        with_labels: Whether labels must be there (True) or are not read (False); None: they are
+            read where there are any.
         label_kind: What the labels of a table are, see ``Examples``; by default they stay as they
             are, but for the numbers of named classes.
 

@@ -4,7 +4,7 @@ They are known by what they can do; none of these packages is imported.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from keras_bert.data.collecting import collect
@@ -65,16 +65,81 @@ def read_table(table: Any, wanted: Wanted, skip_bad_rows: bool = False) -> Examp
         >>> read_table({"text": ["Good", "Bad"], "label": [1, 0]}, Wanted()).labels
         ['1', '0']
     """
-    for is_kind, open_table in _KINDS:
-        if is_kind(table):
-            path, names, features, batches = open_table(table)
-            break
-    else:
-        raise TypeError(f"Received {type(table).__name__}, which is no table.")
-    if not names:
-        raise SourceError(path, None, "there are no columns")
+    path, names, features, batches = _opened(table)
     selection = typed_selection(path, names, features, batches, wanted, unit="index")
     return collect(path, selection, wanted, skip_bad_rows)
+
+
+def read_columns(table: Any, wanted: Mapping[str, Sequence[str]]) -> dict[str, list]:
+    """Whole columns of a table as they are, for tasks whose examples are no plain texts.
+
+    Args:
+        table: as ``read_table`` takes it.
+        wanted: names to look for by role, in lower case; the first that is there is taken.
+
+    Returns:
+        The values of each role, in the order of ``wanted``; numbers of named classes are names.
+
+    Raises:
+        SourceError: a column is missing.
+
+    Example:
+        >>> tagged = {"tokens": [["In", "Rome"]], "ner_tags": [["O", "B-LOC"]]}
+        >>> read_columns(tagged, {"words": ["words", "tokens"], "tags": ["tags", "ner_tags"]})
+        {'words': [['In', 'Rome']], 'tags': [['O', 'B-LOC']]}
+    """
+    path, names, features, batches = _opened(table)
+    usual = {name.casefold(): name for name in reversed(names)}
+    columns: dict[str, str] = {}
+    for role, candidates in wanted.items():
+        found = [usual[name] for name in candidates if name in usual]
+        if not found:
+            looked_for = ", ".join(candidates)
+            reason = f"no column of {role} among {listed(names)} (looked for {looked_for})"
+            raise SourceError(path, None, reason)
+        columns[role] = found[0]
+    values: dict[str, list] = {role: [] for role in columns}
+    for batch in batches(list(dict.fromkeys(columns.values()))):
+        for role, name in columns.items():
+            classes = features.get(name, Feature()).classes
+            values[role] += [_named(value, classes) for value in batch[name]]
+    return values
+
+
+def read_records(table: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a table as dicts of all columns; numbers of named classes are names.
+
+    Example:
+        >>> list(read_records({"question": ["Where?"], "context": ["In Rome."]}))
+        [{'question': 'Where?', 'context': 'In Rome.'}]
+    """
+    _, names, features, batches = _opened(table)
+    for batch in batches(names):
+        for values in zip(*(batch[name] for name in names), strict=True):
+            yield {
+                name: _named(value, features.get(name, Feature()).classes)
+                for name, value in zip(names, values, strict=True)
+            }
+
+
+def _opened(table: Any) -> _Table:
+    for is_kind, open_table in _KINDS:
+        if is_kind(table):
+            found = open_table(table)
+            if not found.names:
+                raise SourceError(found.path, None, "there are no columns")
+            return found
+    raise TypeError(f"Received {type(table).__name__}, which is no table.")
+
+
+def _named(value: Any, classes: Sequence[str] | None) -> Any:
+    """A number of a class as its name; those in a list, too."""
+    if classes is None:
+        return value
+    if isinstance(value, list | tuple):
+        return [_named(part, classes) for part in value]
+    known = isinstance(value, int) and 0 <= value < len(classes)
+    return classes[value] if known else value
 
 
 # Hugging Face datasets.

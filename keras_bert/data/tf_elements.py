@@ -40,7 +40,7 @@ def text_elements(dataset: tf.data.Dataset, with_labels: bool | None = None) -> 
     Example:
         >>> features = {"idx": [0], "sentence": ["Hi."], "label": [1]}
         >>> rows = text_elements(tf.data.Dataset.from_tensor_slices(features))
-        >>> [(text.numpy(), label.numpy()) for text, label in rows]
+        >>> [(text.numpy(), int(label)) for text, label in rows]
         [(b'Hi.', 1)]
     """
     spec = dataset.element_spec

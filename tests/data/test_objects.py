@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_bert.data.examples import SourceError
 from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
-from keras_bert.data.objects import holds_texts, is_table, read_table
+from keras_bert.data.objects import holds_texts, is_table, read_columns, read_records, read_table
 from keras_bert.data.wanted import AS_GIVEN, Wanted
 
 ROWS = {"idx": [0, 1, 2], "sentence": ["a", "b", "c"], "label": [1, 0, 1]}
@@ -142,6 +142,32 @@ def test_tables_of_ids_are_not_texts():
     assert not is_table([1])
     with pytest.raises(TypeError, match="Received int, which is no table"):
         read_table(5, Wanted())
+
+
+def test_columns_of_other_tasks():
+    names = {"words": ("words", "tokens"), "tags": ("tags", "ner_tags")}
+    features = {"ner_tags": {"feature": {"names": ["O", "B-X"], "_type": "ClassLabel"}}}
+    features["ner_tags"]["_type"] = "Sequence"
+    columns = {"id": [1, 2, 3], "Tokens": [["a"], [], ["b", "c"]], "ner_tags": [[1], [], [0, -100]]}
+    assert read_columns(Dataset(columns, features), names) == {
+        "words": [["a"], [], ["b", "c"]],
+        "tags": [["B-X"], [], ["O", -100]],
+    }
+    assert read_columns(columns, names)["tags"] == [[1], [], [0, -100]]
+    with pytest.raises(
+        SourceError, match=r"no column of tags among 'tokens' \(looked for tags, ner"
+    ):
+        read_columns({"tokens": [["a"]]}, names)
+    with pytest.raises(TypeError, match="Received int, which is no table"):
+        read_columns(5, names)
+
+
+def test_records():
+    dataset = Dataset(ROWS, {"label": CLASSES})
+    assert list(read_records(dataset))[1:] == [
+        {"idx": 1, "sentence": "b", "label": "no"},
+        {"idx": 2, "sentence": "c", "label": "yes"},
+    ]
 
 
 def test_pandas():
