@@ -289,3 +289,50 @@ def test_the_encoder_alone_is_saved_with_it(load, tmp_path):
 
 def test_a_plain_encoder_says_nothing_of_it(load):
     assert set(load("bert").encoder.get_config()) == {"name", "dtype", "config"}
+
+
+# Other models, other precisions.
+
+
+def test_models_that_are_not_compiled(fixtures):
+    model = kb.DualEncoder.from_pretrained(str(fixtures / FAMILIES["bert"]))
+    texts = ["very good", "bad"]
+    before = model.encode(texts)
+    model.enable_lora(2)
+    np.testing.assert_array_equal(model.encode(texts), before)
+    fill(model.trainable_weights)
+    changed = model.encode(texts)
+    assert np.abs(changed - before).max() > 1e-3
+    model.merge_lora()
+    np.testing.assert_allclose(model.encode(texts), changed, atol=1e-5)
+    model.freeze()
+    assert not any("block" in weight.path for weight in model.trainable_weights)
+    assert not model.compiled
+
+
+def test_half_precision_and_xla(fixtures):
+    """With gradients of two batches to a step: all that adds to a step, at once."""
+    model = kb.BertClassifier.from_pretrained(
+        str(fixtures / FAMILIES["bert"]), labels=LABELS, dtype="mixed_float16"
+    )
+    model.compile(learning_rate=1e-2, layer_decay=0.9, accumulate=2, jit_compile=True)
+    model.enable_lora(2)
+    assert model.jit_compile
+    before = [np.array(weight.value) for weight in model.trainable_weights]
+    model.fit([("very good", "a"), ("very bad", "b")] * 3, batch_size=2, epochs=2, verbose=0)
+    assert int(model.optimizer.inner_optimizer.iterations) == 4
+    for old, weight in zip(before, model.trainable_weights, strict=True):
+        assert np.all(np.isfinite(weight.value)) and np.any(old != weight.value), weight.path
+
+
+def test_rates_of_layers_are_those_of_a_saved_model_too(load, tmp_path):
+    model = load("bert")
+    model.compile(layer_decay=0.5)
+    model.optimizer.build(model.trainable_variables)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.optimizer._rate_factors == model.optimizer._rate_factors
+    assert set(again.optimizer._rate_factors) == {0.125, 0.25, 0.5, 1.0}
+    names = inner_paths(again.trainable_variables)
+    factors = dict(zip(names, again.optimizer._rate_factors, strict=True))
+    assert factors["embeddings/word_embeddings"] == 0.125 and factors["logits/kernel"] == 1.0
