@@ -264,7 +264,7 @@ def _mistakes(texts, pairs):
     if len(counts) > len(rows):
         intro += f" The first {len(rows)} of {len(counts):,}."
     nothing = "There is no mistake."
-    return Table("Frequent mistakes", intro if rows else None, columns, rows, nothing)
+    return Table("Frequent mistakes", intro if rows else None, columns, rows, nothing, stacks=True)
 
 
 def _cards(texts, pairs, worst):

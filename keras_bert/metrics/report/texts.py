@@ -18,6 +18,9 @@ LONGEST, AROUND = 600, 100
 SHORTEST_GAP = 60
 #: How far before the place to cut at a space is looked for.
 NEAR = 15
+#: Characters in whose place a sign is shown: ends of lines, and those that turn the direction of
+#: what follows. Marks of direction that act on their neighbours alone are part of any such text.
+SIGNS = re.compile("[\n\u202a-\u202e\u2066-\u2069]")
 #: Windows of one long text, at most; what is marked beyond them is counted.
 MOST_WINDOWS = 12
 
@@ -162,10 +165,19 @@ def _segments(text, start, end, marks):
 
 
 def _with_breaks(text):
-    """Escaped text that shows where its lines end: on one line, so that no text fills a page."""
-    sign = tag("span", "\u21b5", class_="aside", title="line break")
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return Html(f"{sign} ".join(escaped(line) for line in lines))
+    """Escaped text in which ends of lines and changes of direction are signs that can be seen.
+
+    So no text fills a page, or turns what stands around it.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return Html(SIGNS.sub(lambda found: _sign(found.group()), escaped(text)))
+
+
+def _sign(character):
+    if character == "\n":
+        return tag("span", "\u21b5", class_="aside", title="line break") + " "
+    shown, name = f"[U+{ord(character):04X}]", unicodedata.name(character).lower()
+    return tag("span", shown, class_="aside", title=name)
 
 
 def _gap(characters):
