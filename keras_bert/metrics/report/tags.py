@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from keras_bert.metrics.report.classification import FEW_LABELS, f1_scores
 from keras_bert.metrics.report.confusion import ConfusionMatrix
 from keras_bert.metrics.report.entities import MOST_MISTAKES
 from keras_bert.metrics.report.html import tag
+from keras_bert.metrics.report.labels import f1_scores, label_scores, order_of_labels, order_told
 from keras_bert.metrics.report.lengths import interval, length_table
-from keras_bert.metrics.report.sections import Card, Cards, Column, Scores, Section, Table
+from keras_bert.metrics.report.sections import Card, Cards, Column, Scores, Section, Table, merged
 from keras_bert.metrics.report.texts import Mark, shown_text
 
 __all__ = ["tag_sections", "word_places"]
@@ -124,23 +124,19 @@ def _scores(counts, right, more):
         f"{interval(right)}",
         "macro_f1": "mean over the tags",
     }
-    scores = {**more, **{name: scores[name] for name in scores if name not in more}}
-    return Scores("Scores", None, scores, notes)
+    return Scores("Scores", None, merged(more, scores), notes)
 
 
 def _tags(names, counts):
     hits, gold, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
-    f1 = f1_scores(hits, gold, predicted)
-    with np.errstate(invalid="ignore"):
-        precision, recall = hits / predicted, hits / gold
-    order = np.arange(len(names))
-    if len(names) > FEW_LABELS:
-        order = np.argsort(np.nan_to_num(f1, nan=2.0), kind="stable")
-    rows = [[names[i], i + 1, gold[i], predicted[i], precision[i], recall[i], f1[i]] for i in order]
+    precision, recall, f1 = label_scores(hits, gold, predicted)
+    rows = [
+        [names[i], i + 1, gold[i], predicted[i], precision[i], recall[i], f1[i]]
+        for i in order_of_labels(f1)
+    ]
     numbers = ("no.", "words", "predicted", "precision", "recall")
     columns = [Column("tag"), *(Column(n, "number") for n in numbers), Column("F1", "share")]
-    intro = "The lowest F1 comes first." if len(names) > FEW_LABELS else None
-    return Table("Tags", intro, columns, rows)
+    return Table("Tags", order_told(f1), columns, rows)
 
 
 def _mistakes(words, gold, predicted):

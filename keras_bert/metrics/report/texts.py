@@ -21,8 +21,9 @@ NEAR = 15
 #: Characters in whose place a sign is shown: ends of lines, and those that turn the direction of
 #: what follows. Marks of direction that act on their neighbours alone are part of any such text.
 SIGNS = re.compile("[\n\u202a-\u202e\u2066-\u2069]")
-#: Windows of one long text, at most; what is marked beyond them is counted.
-MOST_WINDOWS = 12
+#: Windows of one long text, at most, and how many times ``longest`` they may be together; what is
+#: marked beyond them is counted.
+MOST_WINDOWS, MOST_LENGTHS = 12, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,18 +114,20 @@ def _windows(text, places, longest, around):
     """The parts of the text to be shown, in order and apart from each other."""
     if len(text) <= longest + SHORTEST_GAP:
         return [(0, len(text))]
-    windows = []
+    windows, room = [], longest * MOST_LENGTHS
     for first, behind in places or [(0, longest - around)]:
         first = max(0, min(first, len(text)))
         start = _cut(text, first - around)
         # A span of ten thousand characters is cut too.
         end = _cut(text, min(behind + around, first + longest))
-        if windows and start <= windows[-1][1] + SHORTEST_GAP:
-            windows[-1][1] = max(end, windows[-1][1])
-        elif len(windows) == MOST_WINDOWS:
+        if room <= 0 or len(windows) == MOST_WINDOWS:
             break
+        if windows and start <= windows[-1][1] + SHORTEST_GAP:
+            start = windows[-1][1]
+            windows[-1][1] = end = max(start, end)
         else:
             windows.append([start, end])
+        room -= end - start
     return [tuple(window) for window in windows]
 
 

@@ -1,6 +1,7 @@
 """What the sections of each task say, against numbers worked out by hand."""
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -242,6 +243,17 @@ def test_entities():
     assert "LOC 80.0\u202f% · false alarm" in read(cards[0].text).text
     mistakes = by_title(sections, "Frequent mistakes").rows
     assert [read(row[0]).text for row in mistakes] == ["Rome", "Paris"]
+
+
+def test_ten_thousand_mistakes_in_one_text_are_counted():
+    gold = [[entity("A", 3 * i, 3 * i + 2) for i in range(10_000)]]
+    found = [[entity("A", 3 * i, 3 * i + 1) for i in range(10_000)]]
+    started = time.perf_counter()
+    sections = entity_sections(["ab " * 10_000], gold, found)
+    assert time.perf_counter() - started < 20  # minutes, if each were compared with all others
+    card = by_title(sections, "Worst errors").cards[0]
+    assert "10,000 × wrong bounds" in read(card.head).text
+    assert "more marks not shown" in read(card.text).text and len(card.text) < 500_000
 
 
 def test_no_entities_at_all():
