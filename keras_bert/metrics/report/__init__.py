@@ -21,6 +21,7 @@ from keras_bert.metrics.report.sections import (
     Section,
     Table,
 )
+from keras_bert.metrics.report.tags import tag_sections, word_places
 
 __all__ = [
     "Card",
@@ -38,5 +39,7 @@ __all__ = [
     "question_sections",
     "regression_sections",
     "require_matplotlib",
+    "tag_sections",
+    "word_places",
     "write_report",
 ]

@@ -10,6 +10,7 @@ from keras_bert.metrics.curves import precision_recall_curve, reliability, roc_c
 from keras_bert.metrics.report.confusion import ConfusionMatrix
 from keras_bert.metrics.report.curve_figures import area_of, curve_figures, precision_of
 from keras_bert.metrics.report.html import Html, joined, tag
+from keras_bert.metrics.report.labels import f1_scores, label_scores, order_of_labels, order_told
 from keras_bert.metrics.report.lengths import interval, length_table
 from keras_bert.metrics.report.plots import reliability_figure
 from keras_bert.metrics.report.sections import (
@@ -20,16 +21,15 @@ from keras_bert.metrics.report.sections import (
     Scores,
     Section,
     Table,
+    merged,
     percent,
 )
 from keras_bert.metrics.report.texts import shown_label, shown_text
 
-__all__ = ["classification_sections", "f1_scores"]
+__all__ = ["classification_sections"]
 
 #: Rows in the table of confusions.
 MOST_CONFUSIONS = 20
-#: With more labels than these, the ones with the lowest scores come first.
-FEW_LABELS = 12
 
 
 def classification_sections(
@@ -125,18 +125,6 @@ class _Found:
         return roc_curve(truth, scores), precision_recall_curve(truth, scores)
 
 
-def f1_scores(hits, gold, predicted) -> np.ndarray:
-    """F1 of each label; NaN where it is neither in the gold labels nor in the predicted ones.
-
-    Args:
-        hits: (labels,) int, texts that have the label and got it.
-        gold: (labels,) int, texts that have it.
-        predicted: (labels,) int, texts that got it.
-    """
-    with np.errstate(invalid="ignore"):
-        return 2 * np.asarray(hits) / (np.asarray(gold) + np.asarray(predicted))
-
-
 def _scores(found, given):
     rows = np.arange(len(found.gold))
     of_gold = found.probabilities[rows, found.gold]
@@ -154,9 +142,7 @@ def _scores(found, given):
         "cross_entropy": "mean per text, in nats",
         "expected_calibration_error": "0 is best",
     }
-    return Scores(
-        "Scores", None, {**given, **{k: scores[k] for k in scores if k not in given}}, notes
-    )
+    return Scores("Scores", None, merged(given, scores), notes)
 
 
 def _f1(found):
@@ -201,12 +187,7 @@ def _confusions(found):
 
 def _labels(found):
     hits, gold, predicted = found.counts.diagonal(), found.counts.sum(1), found.counts.sum(0)
-    f1 = _f1(found)
-    with np.errstate(invalid="ignore"):
-        precision, recall = hits / predicted, hits / gold
-    order = np.arange(len(found.labels))
-    if len(order) > FEW_LABELS:
-        order = np.argsort(np.nan_to_num(f1, nan=2.0), kind="stable")
+    precision, recall, f1 = label_scores(hits, gold, predicted)
     rows = [
         [
             _label_name(found, i),
@@ -219,7 +200,7 @@ def _labels(found):
             area_of(found.curves, i),
             precision_of(found.curves, i),
         ]
-        for i in order
+        for i in order_of_labels(f1)
     ]
     columns = [
         Column("label"),
@@ -228,10 +209,7 @@ def _labels(found):
         Column("area under ROC", "number"),
         Column("average precision", "number"),
     ]
-    intro = "A dash stands where a score is not defined: the label is in no text, or never given."
-    if len(order) > FEW_LABELS:
-        intro = f"The lowest F1 comes first. {intro}"
-    return Table("Labels", intro, columns, rows)
+    return Table("Labels", order_told(f1), columns, rows)
 
 
 def _label_name(found, place):

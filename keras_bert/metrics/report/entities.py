@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import bisect
 import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from keras_bert.metrics.report.classification import f1_scores
 from keras_bert.metrics.report.confusion import ConfusionMatrix
 from keras_bert.metrics.report.html import joined, tag
+from keras_bert.metrics.report.labels import f1_scores
 from keras_bert.metrics.report.lengths import length_table
-from keras_bert.metrics.report.sections import Card, Cards, Column, Scores, Section, Table, percent
+from keras_bert.metrics.report.sections import (
+    Card,
+    Cards,
+    Column,
+    Scores,
+    Section,
+    Table,
+    merged,
+    percent,
+)
 from keras_bert.metrics.report.texts import Mark, plain_text, shown_text
 
 __all__ = ["compared", "entity_sections"]
@@ -109,30 +119,34 @@ def compared(gold, predicted) -> tuple[list[Compared], list[Compared]]:
     exact = collections.Counter(map(_key, gold)) & collections.Counter(map(_key, predicted))
     sides = []
     for side, others, alone in ((gold, predicted, "missed"), (predicted, gold, "false alarm")):
+        # What matched an entity exactly is nobody else's mistake.
+        free = sorted((e for e in others if not exact[_key(e)]), key=lambda e: e["start"])
+        starts = [other["start"] for other in free]
+        longest = max((other["end"] - other["start"] for other in free), default=0)
         left = exact.copy()
-        taken = []
+        found = []
         for entity in side:
             if left[_key(entity)]:
                 left[_key(entity)] -= 1
-                taken.append(Compared(entity, "right", entity))
+                found.append(Compared(entity, "right", entity))
             else:
-                taken.append(_mistaken(entity, others, exact, alone))
-        sides.append(taken)
+                first = bisect.bisect_left(starts, entity["start"] - longest)
+                near = free[first : bisect.bisect_left(starts, entity["end"])]
+                found.append(_mistaken(entity, near, alone))
+        sides.append(found)
     return sides[0], sides[1]
 
 
-def _mistaken(entity, others, exact, alone):
+def _mistaken(entity, near, alone):
     """The outcome of an entity that has no equal on the other side; ``alone`` without overlap."""
-    # What matched an entity exactly is nobody else's mistake.
-    free = [other for other in others if not exact[_key(other)]]
-    overlap = [(_overlap(entity, other), other["label"] == entity["label"]) for other in free]
-    best = max(range(len(free)), key=lambda i: overlap[i], default=None)
-    if best is None or overlap[best][0] <= 0:
+    overlaps = [(_overlap(entity, other), other["label"] == entity["label"]) for other in near]
+    best = max(range(len(near)), key=overlaps.__getitem__, default=None)
+    if best is None or overlaps[best][0] <= 0:
         return Compared(entity, alone)
-    other = free[best]
+    other = near[best]
     same_bounds = (other["start"], other["end"]) == (entity["start"], entity["end"])
     kinds = {(True, False): "wrong label", (False, True): "wrong bounds"}
-    kind = kinds.get((same_bounds, overlap[best][1]), "wrong label and bounds")
+    kind = kinds.get((same_bounds, overlaps[best][1]), "wrong label and bounds")
     return Compared(entity, kind, other)
 
 
@@ -167,8 +181,7 @@ def _scores(pairs, more):
         "precision": f"{right:,} right of {predicted:,} predicted",
         "recall": f"{right:,} found of {gold:,} gold",
     }
-    scores = {**more, **{name: scores[name] for name in scores if name not in more}}
-    return Scores("Scores", None, scores, notes)
+    return Scores("Scores", None, merged(more, scores), notes)
 
 
 def _outcomes(pairs):
@@ -264,7 +277,7 @@ def _mistakes(texts, pairs):
     if len(counts) > len(rows):
         intro += f" The first {len(rows)} of {len(counts):,}."
     nothing = "There is no mistake."
-    return Table("Frequent mistakes", intro if rows else None, columns, rows, nothing)
+    return Table("Frequent mistakes", intro if rows else None, columns, rows, nothing, stacks=True)
 
 
 def _cards(texts, pairs, worst):
@@ -307,8 +320,8 @@ def _score(item):
 def _head(mistakes, pair):
     counts = collections.Counter(i.outcome for i in pair[0] if i.outcome != "right")
     counts.update(i.outcome for i in pair[1] if i.other is None)
-    parts = [f"{count} \u00d7 {outcome}" for outcome, count in counts.items()]
-    total = f"{mistakes} mistake{'s' if mistakes > 1 else ''}"
+    parts = [f"{count:,} \u00d7 {outcome}" for outcome, count in counts.items()]
+    total = f"{mistakes:,} mistake{'s' if mistakes > 1 else ''}"
     return joined([tag("b", total), tag("span", ", ".join(parts))])
 
 

@@ -25,7 +25,7 @@ class Html(str):
 
 
 def escaped(text: object) -> Html:
-    """Text as HTML that shows it, whatever it holds, one character for one character.
+    r"""Text as HTML that shows it, whatever it holds, one character for one character.
 
     Example:
         >>> escaped("<b> & \x00")

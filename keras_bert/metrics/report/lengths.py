@@ -77,8 +77,8 @@ def interval(right) -> str:
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
 
     Example:
-        >>> interval([True] * 9 + [False]).replace(" ", " ")
-        '59.6 % to 98.2 %'
+        >>> print(interval([True] * 9 + [False]))
+        59.6 % to 98.2 %
     """
     n, share, z = len(right), float(np.mean(right)), 1.959964
     middle = share + z * z / (2 * n)

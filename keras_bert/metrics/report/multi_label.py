@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from keras_bert.metrics.curves import precision_recall_curve, reliability, roc_curve
-from keras_bert.metrics.report.classification import FEW_LABELS, f1_scores
 from keras_bert.metrics.report.curve_figures import area_of, curve_figures, precision_of
 from keras_bert.metrics.report.html import joined, tag
+from keras_bert.metrics.report.labels import f1_scores, label_scores, order_of_labels, order_told
 from keras_bert.metrics.report.lengths import length_table
 from keras_bert.metrics.report.plots import reliability_figure
 from keras_bert.metrics.report.sections import (
@@ -20,6 +20,7 @@ from keras_bert.metrics.report.sections import (
     Scores,
     Section,
     Table,
+    merged,
     percent,
 )
 from keras_bert.metrics.report.texts import shown_label, shown_text
@@ -131,18 +132,12 @@ def _scores(truth, given, more):
         "all labels right": f"{exact.sum():,} of {len(exact):,} texts",
         "wrong decisions": "Hamming loss; 0 is best",
     }
-    scores = {**more, **{name: scores[name] for name in scores if name not in more}}
-    return Scores("Scores", None, scores, notes)
+    return Scores("Scores", None, merged(more, scores), notes)
 
 
 def _labels(truth, given, labels, curves):
     hits, gold, predicted = (truth & given).sum(0), truth.sum(0), given.sum(0)
-    f1 = f1_scores(hits, gold, predicted)
-    with np.errstate(invalid="ignore"):
-        precision, recall = hits / predicted, hits / gold
-    order = np.arange(len(labels))
-    if len(labels) > FEW_LABELS:
-        order = np.argsort(np.nan_to_num(f1, nan=2.0), kind="stable")
+    precision, recall, f1 = label_scores(hits, gold, predicted)
     rows = [
         [
             labels[i],
@@ -156,7 +151,7 @@ def _labels(truth, given, labels, curves):
             area_of(curves, i),
             precision_of(curves, i),
         ]
-        for i in order
+        for i in order_of_labels(f1)
     ]
     numbers = ("texts", "predicted", "missed", "false alarms", "precision", "recall")
     columns = [
@@ -166,10 +161,7 @@ def _labels(truth, given, labels, curves):
         Column("area under ROC", "number"),
         Column("average precision", "number"),
     ]
-    intro = "A dash stands where a score is not defined: the label is in no text, or never given."
-    if len(order) > FEW_LABELS:
-        intro = f"The lowest F1 comes first. {intro}"
-    return Table("Labels", intro, columns, rows)
+    return Table("Labels", order_told(f1), columns, rows)
 
 
 def _errors(texts, truth, given, probabilities, labels, worst):

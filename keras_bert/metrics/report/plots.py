@@ -167,7 +167,7 @@ def scatter_figures(gold: np.ndarray, predicted: np.ndarray) -> list[Figure]:
         Figure(
             "Residuals against gold",
             against,
-            f"{many}A slope says that the model draws values towards the middle.",
+            f"{many}A falling cloud says that the model draws values towards the middle.",
         ),
         Figure(
             "How large the residuals are",

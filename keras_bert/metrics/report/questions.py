@@ -60,6 +60,7 @@ def question_sections(
             none where it cannot be answered.
         predicted: Of each question ``{"text", "start", "end", "score", "n_best"}``: the answer, an
             empty text where there is none; ``n_best``, a list of such answers, may be missing.
+            A ``"probability"`` is shown in place of the score.
         exact: Of each question whether the answer is an exact match, 0 or 1.
         f1: Of each question the F1 of the answer, 0 to 1.
         scores: Official scores by name; default: the means of ``exact`` and ``f1`` in percent.
@@ -124,11 +125,17 @@ def _kinds(outcomes):
 
 def _calibration(predicted, exact):
     """Whether scores can be taken at their word, where they are probabilities."""
-    scores = np.array([float(p.get("score", np.nan)) for p in predicted])
+    scores = np.array([_sure(answer) for answer in predicted])
     if not (np.isfinite(scores).all() and scores.min() >= 0 and scores.max() <= 1):
         return None
-    intro = "Whether the score of an answer is the chance that it is an exact match."
+    intro = "Whether the probability of an answer is the chance that it is an exact match."
     return Figures("Calibration", intro, [reliability_figure(reliability(scores, exact > 0))])
+
+
+def _sure(answer) -> float:
+    """An answer's probability, or its score; NaN where it has neither."""
+    score = answer.get("probability", answer.get("score"))
+    return float("nan") if score is None else float(score)
 
 
 def _first_words(questions, exact, f1):
@@ -163,7 +170,7 @@ def _answer_lengths(gold, columns):
 
 def _errors(questions, contexts, gold, predicted, f1, outcomes, worst):
     wrong = [i for i, outcome in enumerate(outcomes) if outcome != "right"]
-    order = sorted(wrong, key=lambda i: (f1[i], -float(predicted[i].get("score", 0))))[:worst]
+    order = sorted(wrong, key=lambda i: (f1[i], -np.nan_to_num(_sure(predicted[i]))))[:worst]
     cards = [
         Card(
             joined([tag("b", outcomes[i]), tag("span", f"F1 {number(f1[i])}")]),
@@ -211,17 +218,18 @@ def _has_place(answer):
 def _answers(gold, predicted) -> Html:
     """Gold answers and candidates, as a table."""
     texts = list(dict.fromkeys(answer["text"] for answer in gold))
-    rows = [("gold", tag("bdi", text), None) for text in texts] or [("gold", NO_ANSWER, None)]
+    nan = float("nan")
+    rows = [("gold", tag("bdi", text), nan) for text in texts] or [("gold", NO_ANSWER, nan)]
     candidates = list(predicted.get("n_best") or [predicted])[:MOST_CANDIDATES]
     for rank, candidate in enumerate(candidates, 1):
         text = shown_text(candidate["text"], longest=200) if candidate["text"] else NO_ANSWER
-        rows.append((f"{rank}.", text, candidate.get("score")))
+        rows.append((f"{rank}.", text, _sure(candidate)))
     body = [
         tag(
             "tr",
             tag("th", word, scope="row"),
             tag("td", text, class_="text"),
-            tag("td", None if score is None else _score(score), class_="number"),
+            tag("td", _score(score), class_="number"),
         )
         for word, text, score in rows
     ]
@@ -229,4 +237,6 @@ def _answers(gold, predicted) -> Html:
 
 
 def _score(score):
-    return percent(float(score)) if 0 <= score <= 1 else number(score)
+    if np.isnan(score):
+        return None
+    return percent(score) if 0 <= score <= 1 else number(score)

@@ -9,7 +9,7 @@ import numpy as np
 from keras_bert.metrics.report.html import joined, tag
 from keras_bert.metrics.report.lengths import length_table
 from keras_bert.metrics.report.plots import scatter_figures
-from keras_bert.metrics.report.sections import Card, Cards, Figures, Scores, Section, number
+from keras_bert.metrics.report.sections import Card, Cards, Figures, Scores, Section, merged, number
 from keras_bert.metrics.report.texts import shown_text
 
 __all__ = ["regression_sections"]
@@ -69,8 +69,7 @@ def _scores(residuals, more):
         "mean of predicted \u2212 gold": float(residuals.mean()),
     }
     notes = {"mean of predicted \u2212 gold": "above 0: too high on the whole"}
-    scores = {**more, **{name: scores[name] for name in scores if name not in more}}
-    return Scores("Scores", None, scores, notes)
+    return Scores("Scores", None, merged(more, scores), notes)
 
 
 def _errors(texts, gold, predicted, worst):

@@ -22,8 +22,10 @@ SCORE_NAMES = {
     "matthews_correlation": "Matthews correlation",
     "mean_absolute_error": "mean absolute error",
     "micro_f1": "micro-F1",
+    "pearson": "Pearson correlation",
     "roc_area": "area under ROC",
     "root_mean_squared_error": "root mean squared error",
+    "spearman": "Spearman correlation",
 }
 
 
@@ -209,6 +211,11 @@ class Cards(Section):
         return joined([self.key, tag("ol", items, class_="cards wide" if self.wide else "cards")])
 
 
+def merged(given: Mapping[str, float], ours: Mapping[str, float]) -> dict[str, float]:
+    """Given scores, and ours that are not among them."""
+    return {**given, **{name: ours[name] for name in ours if name not in given}}
+
+
 def number(value) -> str:
     """A number as a table shows it: integers whole, others with four decimals or digits.
 
@@ -228,8 +235,8 @@ def percent(share: float) -> str:
     """A share in percent: 100 % and 0 % only where it is that.
 
     Example:
-        >>> percent(0.5), percent(0.9999), percent(1)
-        ('50.0 %', '>99.9 %', '100 %')
+        >>> print(percent(0.5), percent(0.9999), percent(1))
+        50.0 % >99.9 % 100 %
     """
     if share in (0, 1):
         return f"{share:.0%}".replace("%", "\u202f%")

@@ -18,8 +18,12 @@ LONGEST, AROUND = 600, 100
 SHORTEST_GAP = 60
 #: How far before the place to cut at a space is looked for.
 NEAR = 15
-#: Windows of one long text, at most; what is marked beyond them is counted.
-MOST_WINDOWS = 12
+#: Characters in whose place a sign is shown: ends of lines, and those that turn the direction of
+#: what follows. Marks of direction that act on their neighbours alone are part of any such text.
+SIGNS = re.compile("[\n\u202a-\u202e\u2066-\u2069]")
+#: Windows of one long text, at most, and how many times ``longest`` they may be together; what is
+#: marked beyond them is counted.
+MOST_WINDOWS, MOST_LENGTHS = 12, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,18 +114,20 @@ def _windows(text, places, longest, around):
     """The parts of the text to be shown, in order and apart from each other."""
     if len(text) <= longest + SHORTEST_GAP:
         return [(0, len(text))]
-    windows = []
+    windows, room = [], longest * MOST_LENGTHS
     for first, behind in places or [(0, longest - around)]:
         first = max(0, min(first, len(text)))
         start = _cut(text, first - around)
         # A span of ten thousand characters is cut too.
         end = _cut(text, min(behind + around, first + longest))
-        if windows and start <= windows[-1][1] + SHORTEST_GAP:
-            windows[-1][1] = max(end, windows[-1][1])
-        elif len(windows) == MOST_WINDOWS:
+        if room <= 0 or len(windows) == MOST_WINDOWS:
             break
+        if windows and start <= windows[-1][1] + SHORTEST_GAP:
+            start = windows[-1][1]
+            windows[-1][1] = end = max(start, end)
         else:
             windows.append([start, end])
+        room -= end - start
     return [tuple(window) for window in windows]
 
 
@@ -162,10 +168,19 @@ def _segments(text, start, end, marks):
 
 
 def _with_breaks(text):
-    """Escaped text that shows where its lines end: on one line, so that no text fills a page."""
-    sign = tag("span", "\u21b5", class_="aside", title="line break")
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return Html(f"{sign} ".join(escaped(line) for line in lines))
+    """Escaped text in which ends of lines and changes of direction are signs that can be seen.
+
+    So no text fills a page, or turns what stands around it.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return Html(SIGNS.sub(lambda found: _sign(found.group()), escaped(text)))
+
+
+def _sign(character):
+    if character == "\n":
+        return tag("span", "\u21b5", class_="aside", title="line break") + " "
+    shown, name = f"[U+{ord(character):04X}]", unicodedata.name(character).lower()
+    return tag("span", shown, class_="aside", title=name)
 
 
 def _gap(characters):

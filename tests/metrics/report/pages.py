@@ -10,6 +10,7 @@ from keras_bert.metrics.report import (
     multi_label_sections,
     question_sections,
     regression_sections,
+    tag_sections,
 )
 
 #: Texts that would break a page that does not expect them.
@@ -114,4 +115,12 @@ def questions(texts, **kwargs):
     return question_sections(texts, texts, gold, answers, right, right, **kwargs)
 
 
-TASKS = [classification, multi_label, regression, entities, questions]
+def tags(texts, **kwargs):
+    """Sections on texts whose words have a tag each, every third one wrong."""
+    words = [text.split(" ") for text in texts]
+    gold = [["<X>"] * len(row) for row in words]
+    predicted = [[None if i % 3 == 0 else "<X>" for i in range(len(row))] for row in words]
+    return tag_sections(words, gold, predicted, **kwargs)
+
+
+TASKS = [classification, multi_label, regression, entities, questions, tags]

@@ -1,6 +1,7 @@
 """What the sections of each task say, against numbers worked out by hand."""
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from keras_bert.metrics.report import (
     multi_label_sections,
     question_sections,
     regression_sections,
+    tag_sections,
+    word_places,
 )
 from keras_bert.metrics.report.entities import compared
 from keras_bert.metrics.report.lengths import interval, length_groups
@@ -242,6 +245,17 @@ def test_entities():
     assert [read(row[0]).text for row in mistakes] == ["Rome", "Paris"]
 
 
+def test_ten_thousand_mistakes_in_one_text_are_counted():
+    gold = [[entity("A", 3 * i, 3 * i + 2) for i in range(10_000)]]
+    found = [[entity("A", 3 * i, 3 * i + 1) for i in range(10_000)]]
+    started = time.perf_counter()
+    sections = entity_sections(["ab " * 10_000], gold, found)
+    assert time.perf_counter() - started < 20  # minutes, if each were compared with all others
+    card = by_title(sections, "Worst errors").cards[0]
+    assert "10,000 × wrong bounds" in read(card.head).text
+    assert "more marks not shown" in read(card.text).text and len(card.text) < 500_000
+
+
 def test_no_entities_at_all():
     sections = entity_sections(["nothing"], [[]], [[]])
     assert np.isnan(sections[0].scores["f1"])
@@ -299,6 +313,11 @@ def test_questions():
     assert "no answer" in read(cards[0].text).text
     assert by_title(sections, "By first word of the question").rows[0][:2] == ["where?", 5]
     assert by_title(sections, "Calibration")
+    sure = question_sections(
+        ["Where?"] * 5, contexts, gold, [{**p, "probability": 0.25} for p in predicted], exact, f1
+    )
+    assert "left25.0" in read(by_title(sure, "Worst errors").cards[1].text).text
+    assert by_title(sure, "Calibration").figures
     scores = {"exact": 1.0}
     logits = [{**p, "score": 12.5} for p in predicted]
     sections = question_sections(["Where?"] * 5, contexts, gold, logits, exact, f1, scores)
@@ -309,6 +328,40 @@ def test_questions():
 def test_questions_that_do_not_fit_together():
     with pytest.raises(ValueError, match=r"received 1 questions and \[1, 1, 1, 1, 2\]"):
         question_sections(["q"], ["c"], [[]], [{"text": ""}], [1], [1, 1])
+
+
+# Tags.
+
+
+def test_tags():
+    words = [["I", "can", "can"], ["no"], []]
+    gold = [["PRON", "AUX", "VERB"], ["INTJ"], []]
+    sections = tag_sections(words, gold, [["PRON", "AUX", "AUX"], [None], []], {"kappa": 0.1})
+    assert sections[0].scores["accuracy"] == 0.5 and sections[0].scores["kappa"] == 0.1
+    matrix = by_title(sections, "Confusion matrix")
+    assert matrix.labels == ["(no tag)", "AUX", "INTJ", "PRON", "VERB"]
+    assert matrix.counts[4].tolist() == [0, 1, 0, 0, 0]
+    assert [row[1:] for row in by_title(sections, "Frequent mistakes").rows] == [
+        ["VERB", "AUX", 1],
+        ["INTJ", "(no tag)", 1],
+    ]
+    card = by_title(sections, "Worst errors").cards[0]
+    # The second "can", not the first.
+    assert read(card.text).text == "I can cangold VERB · predicted AUX"
+    read(page("T", sections))
+
+
+def test_tags_that_do_not_fit_together():
+    with pytest.raises(ValueError, match="Text 1 has 1 words, 2 gold tags and 1 predicted ones"):
+        tag_sections([["a"], ["b"]], [["X"], ["X", "Y"]], [["X"], ["X"]])
+    with pytest.raises(ValueError, match="one word at least; received 1 texts"):
+        tag_sections([[]], [[]], [[]])
+
+
+def test_places_of_words():
+    assert word_places("北京大学", ["北京", "大学"]) == [(0, 2), (2, 4)]
+    with pytest.raises(ValueError, match="The word 'b' is not in 'a b' behind character 3"):
+        word_places("a b", ["a", "b", "b"])
 
 
 # Lengths and numbers.

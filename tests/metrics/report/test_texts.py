@@ -18,7 +18,7 @@ def marked(html, style):
 def test_every_character_can_be_marked(text):
     for start in range(len(text)):
         html = shown_text(text, [Mark(start, start + 1, "gold")])
-        assert len(marked(html, "gold")) == 1
+        assert len(marked(html, "gold")) == 1 and len(marked(html, "gold")[0]) in (1, 2, 8)
         assert "script" not in read(html).tags
         read(html)
 
@@ -77,6 +77,13 @@ def test_an_emoji_is_not_torn():
 def test_lines_are_signs():
     html = shown_text("a\nb\r\nc\rd")
     assert html.count("\u21b5") == 3 and "\n" not in html
+
+
+def test_a_turn_of_direction_is_a_sign_too():
+    html = shown_text("a\u202eb\u2069", [Mark(1, 3, "gold")])
+    assert marked(html, "gold") == ["[U+202E]b"] and "\u202e" not in html
+    assert 'title="right-to-left override"' in html
+    assert "\u200f" in shown_text("\u200fא")  # a mark that turns nothing but itself
 
 
 def test_pairs_bytes_and_nothing():
