@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from keras_bert.checkpoints import mobile_bert
 from keras_bert.checkpoints.folder import CONFIG_FIELDS, FolderCheckpoint, read_json
-from keras_bert.checkpoints.loading import Table, part_tables
+from keras_bert.checkpoints.loading import SHAPES, Table, check_sizes, part_tables
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.tf_variables import Variables, find_prefix, is_object_based, prefixes
 from keras_bert.checkpoints.writing import Parts, check_heads, different_fields, entries
@@ -79,7 +79,7 @@ WORD_FACTOR = "bert/embeddings/word_embeddings_2"
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """One code base's names; see ``part_tables`` for the tables."""
+    """One code base's names; see ``part_tables`` for the tables, ``check_sizes`` for the shapes."""
 
     name: str
     embeddings: Table
@@ -89,6 +89,7 @@ class Family:
     heads: Mapping[str, Table] = dataclasses.field(default_factory=dict)
     always: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     activations: Mapping[str, str] = dataclasses.field(default_factory=lambda: THEIR_ACTIVATIONS)
+    shapes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=lambda: SHAPES)
 
 
 def _embeddings(scope, projection):
@@ -219,6 +220,7 @@ def _mobile_bert(norm):
             },
         },
         always={"normalization": "no_norm" if norm == "FakeLayerNorm" else "layer_norm"},
+        shapes=mobile_bert.SHAPES,
     )
 
 
@@ -302,9 +304,12 @@ class GoogleCheckpoint(FolderCheckpoint):
         has_pooler = not said.get("pooler_dense", True)
         has_pooler |= family.pooler.get("pooler.kernel") in self._tensors
         try:
-            return EncoderConfig(**{**said, **family.always}, use_pooler=has_pooler)
+            config = EncoderConfig(**{**said, **family.always}, use_pooler=has_pooler)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{path or self.folder}: {error}") from None
+        tables = {**family.embeddings, **family.block}
+        check_sizes(self.folder, config, self._tensors, tables, family.block_prefix, family.shapes)
+        return config
 
     @functools.cached_property
     def _config_path(self) -> str | None:

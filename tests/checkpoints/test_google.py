@@ -160,7 +160,11 @@ def test_another_network(folder):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"hidden_size": 32}, "has shape .* the config asks for"),
+        ({"hidden_size": 32}, "has shape .* the config says"),
+        ({"num_hidden_layers": 10**9}, "num_layers=1000000000, which is more than 1000"),
+        ({"intermediate_size": 10**9}, "intermediate/dense/kernel has shape"),
+        ({"max_position_embeddings": 10**12}, "position_embeddings has shape"),
+        ({"type_vocab_size": 0}, "unknown tensor bert/embeddings/token_type_embeddings"),
         ({"num_hidden_layers": 3}, "missing tensor bert/encoder/layer_2/"),
         ({"num_hidden_layers": 1}, "unknown tensor bert/encoder/layer_1/"),
         ({"vocab_size": 62}, "word_embeddings has shape"),
