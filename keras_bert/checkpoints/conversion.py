@@ -31,7 +31,7 @@ def _huggingface(parts: Parts, folder: str) -> None:
 
 
 def _google(parts: Parts, folder: str) -> EncoderConfig | None:
-    from keras_bert.checkpoints.google import write_google
+    from keras_bert.checkpoints.google_writing import write_google
 
     return write_google(parts, folder)
 
