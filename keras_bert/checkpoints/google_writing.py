@@ -8,8 +8,6 @@ import os
 import warnings
 from typing import Any
 
-import tensorflow as tf
-
 from keras_bert.checkpoints import mobile_bert
 from keras_bert.checkpoints.folder import CONFIG_FIELDS
 from keras_bert.checkpoints.google_names import (
@@ -23,6 +21,7 @@ from keras_bert.checkpoints.google_names import (
 )
 from keras_bert.checkpoints.loading import part_tables
 from keras_bert.checkpoints.report import CheckpointError
+from keras_bert.checkpoints.tf_variables import save_variables
 from keras_bert.checkpoints.writing import Parts, check_heads, different_fields, entries
 from keras_bert.config import ACTIVATIONS, EncoderConfig
 
@@ -58,12 +57,7 @@ def write_google(parts: Parts, folder: str) -> EncoderConfig | None:
         json.dump(fields, file, indent=2)
         file.write("\n")
     written = entries(part_tables(parts.encoder, parts.heads, family), is_transposed)
-    tf.raw_ops.SaveV2(
-        prefix=os.path.join(folder, "bert_model.ckpt"),
-        tensor_names=[entry.name for entry in written],
-        shape_and_slices=[""] * len(written),
-        tensors=[entry.read() for entry in written],
-    )
+    save_variables(os.path.join(folder, "bert_model.ckpt"), written)
     if parts.tokenizer is not None:
         parts.tokenizer.save_pretrained(folder, model_max_length=parts.seq_length)
     computed = family.activations[fields["hidden_act"]]
