@@ -31,13 +31,18 @@ def open_checkpoint(source: str):
     """Opens a checkpoint of any known format, without reading its weights yet.
 
     Args:
-        source: A folder, a ``.keras`` file or ``hf://ORGANISATION/NAME``.
+        source: A folder, a ``.keras`` file or ``hf://ORGANISATION/NAME``; or, for the generator
+            that Google's code saved beside an ELECTRA, the folder with ``/generator`` behind it.
 
     Raises:
         FileNotFoundError: If there is nothing, or no file that tells the format.
         CheckpointError: If the checkpoint is damaged or of an unknown kind.
     """
     path = resolve(source)
+    if not os.path.exists(path):
+        from keras_bert.checkpoints.google import GeneratorCheckpoint
+
+        return GeneratorCheckpoint(path)
     if os.path.isfile(path):
         if path.endswith(".keras"):
             return KerasCheckpoint(path)

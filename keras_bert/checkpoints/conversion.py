@@ -17,7 +17,7 @@ from keras_bert.checkpoints.sentence_transformers import (
 from keras_bert.checkpoints.sources import resolve
 from keras_bert.checkpoints.verification import compare, compute, store
 from keras_bert.checkpoints.writing import Parts, new_file, new_folder
-from keras_bert.config import EncoderConfig
+from keras_bert.config import EncoderConfig, XLNetConfig
 
 __all__ = ["FORMATS", "convert", "save"]
 
@@ -30,8 +30,12 @@ def _huggingface(parts: Parts, folder: str) -> None:
         write_modules(parts, folder)
 
 
-def _google(parts: Parts, folder: str) -> EncoderConfig | None:
-    from keras_bert.checkpoints.google import write_google
+def _google(parts: Parts, folder: str) -> EncoderConfig | XLNetConfig | None:
+    if isinstance(parts.encoder.config, XLNetConfig):
+        from keras_bert.checkpoints.google_xlnet_writing import write_xlnet
+
+        return write_xlnet(parts, folder)
+    from keras_bert.checkpoints.google_writing import write_google
 
     return write_google(parts, folder)
 

@@ -25,7 +25,16 @@ from keras_bert.checkpoints.tf_variables import Variables, find_prefix
 from keras_bert.config import XLNetConfig
 from keras_bert.layers.initializers import normal
 
-__all__ = ["XLNetCheckpoint"]
+__all__ = [
+    "ACTIVATIONS",
+    "CONFIG_FILE",
+    "FIELDS",
+    "STACKED",
+    "TRANSFORMER",
+    "XLNetCheckpoint",
+    "family",
+    "is_transposed",
+]
 
 CONFIG_FILE = "xlnet_config.json"
 #: Our config field ← theirs; all of them must be there.
@@ -51,11 +60,11 @@ IGNORED = {
     r"(model/)?logits/.*": "head of another task",
 }
 
-_TRANSFORMER = "model/transformer/"
+TRANSFORMER = "model/transformer/"
 #: Variables with a value for each layer → axes of one layer's.
-_STACKED = {"r_w_bias": 2, "r_r_bias": 2, "r_s_bias": 2, "seg_embed": 3}
-_WORDS = {"embeddings.word_embeddings": f"{_TRANSFORMER}word_embedding/lookup_table"}
-_QUERIES = {"embeddings.query_embedding": f"{_TRANSFORMER}mask_emb/mask_emb"}
+STACKED = {"r_w_bias": 2, "r_r_bias": 2, "r_s_bias": 2, "seg_embed": 3}
+_WORDS = {"embeddings.word_embeddings": f"{TRANSFORMER}word_embedding/lookup_table"}
+_QUERIES = {"embeddings.query_embedding": f"{TRANSFORMER}mask_emb/mask_emb"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +74,7 @@ class Family:
     embeddings: Table
     block: Table
     heads: Mapping[str, Table]
-    block_prefix: str = f"{_TRANSFORMER}layer_{{block}}/"
+    block_prefix: str = f"{TRANSFORMER}layer_{{block}}/"
     pooler: Table = dataclasses.field(default_factory=dict)
 
 
@@ -88,6 +97,33 @@ _BLOCK = {
     "output_norm.gamma": "ff/LayerNorm/gamma",
     "output_norm.beta": "ff/LayerNorm/beta",
 }
+
+
+def family(classifier: str, has_queries: bool = True) -> Family:
+    """The code's names.
+
+    Args:
+        classifier: Scope of the classification head.
+        has_queries: Whether there is the vector that the query stream begins with.
+    """
+    return Family(
+        embeddings={**_WORDS, **(_QUERIES if has_queries else {})},
+        block=_BLOCK,
+        heads={
+            "masked_lm": {"kernel": "model/lm_loss/weight", "bias": "model/lm_loss/bias"},
+            "classifier": {
+                "dense.kernel": "model/sequnece_summary/summary/kernel",
+                "dense.bias": "model/sequnece_summary/summary/bias",
+                "logits.kernel": f"{classifier}/logit/kernel",
+                "logits.bias": f"{classifier}/logit/bias",
+            },
+        },
+    )
+
+
+def is_transposed(_, name: str) -> bool:
+    """Whether a variable is the transpose of ours: the language model's matrix is."""
+    return name == "model/lm_loss/weight"
 
 
 class XLNetCheckpoint(FolderCheckpoint):
@@ -120,19 +156,7 @@ class XLNetCheckpoint(FolderCheckpoint):
 
     @functools.cached_property
     def _family(self) -> Family:
-        return Family(
-            embeddings={**_WORDS, **(_QUERIES if self._has_queries else {})},
-            block=_BLOCK,
-            heads={
-                "masked_lm": {"kernel": "model/lm_loss/weight", "bias": "model/lm_loss/bias"},
-                "classifier": {
-                    "dense.kernel": "model/sequnece_summary/summary/kernel",
-                    "dense.bias": "model/sequnece_summary/summary/bias",
-                    "logits.kernel": f"{self._classifier}/logit/kernel",
-                    "logits.bias": f"{self._classifier}/logit/bias",
-                },
-            },
-        )
+        return family(self._classifier, self._has_queries)
 
     @property
     def _has_queries(self) -> bool:
@@ -196,8 +220,8 @@ class XLNetCheckpoint(FolderCheckpoint):
         return report
 
     def transposed(self, variable: Any, name: str) -> bool:
-        """Whether a tensor is the transpose of its variable: the language model's matrix is."""
-        return name == "model/lm_loss/weight"
+        """Whether a tensor is the transpose of its variable."""
+        return is_transposed(variable, name)
 
 
 class _Layers(Tensors):
@@ -206,8 +230,8 @@ class _Layers(Tensors):
     def __init__(self, variables, num_layers):
         self._variables = variables
         self._parts = {}
-        for name, axes in _STACKED.items():
-            whole = _TRANSFORMER + name
+        for name, axes in STACKED.items():
+            whole = TRANSFORMER + name
             if whole not in variables:
                 continue
             shape = variables.shape(whole)
@@ -218,7 +242,7 @@ class _Layers(Tensors):
                     f"{num_layers} layers."
                 )
             for layer in range(num_layers):
-                part = f"{_TRANSFORMER}layer_{layer}/{name}"
+                part = f"{TRANSFORMER}layer_{layer}/{name}"
                 self._parts[part] = (whole, layer if stacked else slice(None))
 
     def __iter__(self):

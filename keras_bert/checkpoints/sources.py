@@ -32,12 +32,23 @@ def resolve(source: str) -> str:
     source = os.fspath(source)
     if source.startswith("hf://"):
         return _download(source)
-    if os.path.exists(source):
+    if os.path.exists(source) or _is_part(source):
         return source
     hint = ""
     if re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         hint = f" For the Hugging Face Hub write 'hf://{source}'."
     raise FileNotFoundError(f"There is no checkpoint at {source!r}.{hint}")
+
+
+def _is_part(source):
+    """Whether a path that does not exist stands for one of two models in its folder."""
+    parent, name = os.path.split(source.rstrip(os.sep))
+    if name != "generator" or not glob.glob(os.path.join(glob.escape(parent), "*.index")):
+        return False
+    # Here, for it needs TensorFlow, which encoders on another backend do without.
+    from keras_bert.checkpoints.google import GeneratorCheckpoint
+
+    return GeneratorCheckpoint.is_there(source)
 
 
 def _download(source):

@@ -84,9 +84,12 @@ class TfHubCheckpoint(GardenCheckpoint):
 
     @functools.cached_property
     def _tokenizer(self):
-        from keras_bert.text import WordPieceTokenizer
+        from keras_bert.text import Tokenizer, WordPieceTokenizer
         from keras_bert.text.vocabulary import read_vocabulary
 
+        # Ours has all that a tokenizer knows beside it.
+        if os.path.isfile(os.path.join(self.folder, "tokenizer_config.json")):
+            return Tokenizer.from_pretrained(self.folder)
         tokens = read_vocabulary(self._vocabulary_path())
         said = self._tensors.stored("do_lower_case")
         return WordPieceTokenizer(tokens, lower_case=True if said is None else bool(said))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class _Reusable(tf.Module):
 
 
 def write_tf_hub(parts: Parts, folder: str) -> None:
-    """Writes ``saved_model.pb``, ``variables/`` and ``assets/vocab.txt``.
+    """Writes ``saved_model.pb``, ``variables/`` and ``assets/vocab.txt``; our tokenizer's files.
 
     What ``tf.saved_model.load`` and ``hub.KerasLayer`` give of it is called as TF Hub's encoders
     are: with a dict of int32 (batch, seq) ``input_word_ids``, ``input_mask`` and
@@ -68,6 +69,9 @@ def write_tf_hub(parts: Parts, folder: str) -> None:
             path.write_text(text, encoding="utf-8", newline="\n")
             root.vocab_file = tf.saved_model.Asset(os.fspath(path))
             root.do_lower_case = tf.Variable(parts.tokenizer.lower_case, trainable=False)
+            # What these two do not tell; `TfHubCheckpoint` reads it.
+            parts.tokenizer.save_pretrained(folder, model_max_length=parts.seq_length)
+            _warn_of_options(parts.tokenizer)
         tf.saved_model.save(root, folder, {"serving_default": _signature(root.__call__)})
 
 
@@ -88,6 +92,20 @@ def _check(parts: Parts) -> None:
     if tokenizer is not None and not hasattr(tokenizer, "lower_case"):
         raise CheckpointError(
             f"TF Hub's encoders have a WordPiece vocabulary; this is a {type(tokenizer).__name__}."
+        )
+
+
+def _warn_of_options(tokenizer: Any) -> None:
+    """Warns of what others, who have a vocabulary and ``do_lower_case``, do not know."""
+    usual = {"strip_accents": (None, tokenizer.lower_case), "tokenize_chinese_chars": (True,)}
+    found = {name: getattr(tokenizer, name) for name in usual}
+    other = [f"{name}={value!r}" for name, value in found.items() if value not in usual[name]]
+    if other:
+        warnings.warn(
+            f"TF Hub's encoders tell their vocabulary and do_lower_case, but not "
+            f"{' and '.join(other)}: keras_bert reads that from tokenizer_config.json, others will "
+            "split texts otherwise.",
+            stacklevel=6,
         )
 
 

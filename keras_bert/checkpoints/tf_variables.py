@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from keras_bert.checkpoints.loading import Tensors
 from keras_bert.checkpoints.report import CheckpointError
+from keras_bert.checkpoints.writing import Entry
 
-__all__ = ["OBJECT_GRAPH", "Variables", "find_prefix", "is_object_based", "prefixes"]
+__all__ = [
+    "OBJECT_GRAPH",
+    "Variables",
+    "find_prefix",
+    "is_object_based",
+    "prefixes",
+    "save_variables",
+]
 
 #: A TensorFlow 2 checkpoint's description of its objects, stored like a variable. TensorFlow 1's
 #: has none. Source: ``OBJECT_GRAPH_PROTO_KEY`` in tensorflow/python/trackable/base.py.
@@ -67,6 +75,22 @@ class Variables(Tensors):
             raise CheckpointError(
                 f"{self.prefix}: {name} cannot be read: {_first_line(error)}"
             ) from None
+
+
+def save_variables(prefix: str, entries: Iterable[Entry]) -> None:
+    """Writes a TensorFlow 1 checkpoint.
+
+    Args:
+        prefix: Path of the checkpoint without ``.index``.
+        entries: The variables.
+    """
+    entries = list(entries)
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=[entry.name for entry in entries],
+        shape_and_slices=[""] * len(entries),
+        tensors=[entry.read() for entry in entries],
+    )
 
 
 def prefixes(folder: str) -> list[str]:

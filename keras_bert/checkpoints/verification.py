@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_bert.checkpoints.report import CheckpointError
 from keras_bert.checkpoints.writing import Parts
+from keras_bert.layers.heads import mean_of_tokens
 
 __all__ = ["NUMBERS", "compare", "compute", "read_numbers", "store"]
 
@@ -62,7 +63,7 @@ def _outputs(parts, inputs):
     if encoded["pooled_output"] is not None:
         outputs["pooled_output"] = encoded["pooled_output"]
     for kind, head in parts.heads.items():
-        outputs[kind] = _head_output(kind, head, encoder, encoded)
+        outputs[kind] = _head_output(kind, head, encoder, encoded, inputs["input_mask"])
     if parts.embedding is not None:
         mask = inputs["input_mask"]
         outputs["embeddings"] = parts.embedding(encoded["sequence_output"], mask)
@@ -72,7 +73,7 @@ def _outputs(parts, inputs):
     }
 
 
-def _head_output(kind, head, encoder, encoded):
+def _head_output(kind, head, encoder, encoded, mask):
     from keras_bert.models.masked_lm import token_logits
 
     sequence = encoded["sequence_output"]
@@ -81,8 +82,10 @@ def _head_output(kind, head, encoder, encoded):
         return token_logits(head, encoder, sequence[:, 1:2])
     if kind in ("token_classifier", "span_labeler", "replaced_tokens"):
         return head(sequence)
-    reads_pooler = kind == "next_sentence" or encoder.config.classifier_activation is None
-    return head(encoded["pooled_output"] if reads_pooler else sequence[:, 0])
+    if kind == "next_sentence" or encoder.config.classifier_activation is None:
+        return head(encoded["pooled_output"])
+    is_mean = encoder.config.classifier_pooling == "mean"
+    return head(mean_of_tokens(sequence, mask) if is_mean else sequence[:, 0])
 
 
 def compare(source: str, numbers: Mapping[str, np.ndarray], parts: Parts) -> dict[str, float]:

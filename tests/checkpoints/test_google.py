@@ -160,7 +160,11 @@ def test_another_network(folder):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"hidden_size": 32}, "has shape .* the config asks for"),
+        ({"hidden_size": 32}, "has shape .* the config says"),
+        ({"num_hidden_layers": 10**9}, "num_layers=1000000000, which is more than 1000"),
+        ({"intermediate_size": 10**9}, "intermediate/dense/kernel has shape"),
+        ({"max_position_embeddings": 10**12}, "position_embeddings has shape"),
+        ({"type_vocab_size": 0}, "unknown tensor bert/embeddings/token_type_embeddings"),
         ({"num_hidden_layers": 3}, "missing tensor bert/encoder/layer_2/"),
         ({"num_hidden_layers": 1}, "unknown tensor bert/encoder/layer_1/"),
         ({"vocab_size": 62}, "word_embeddings has shape"),
@@ -229,3 +233,86 @@ def test_several_checkpoints(folder):
         kb.BertEncoder.from_pretrained(str(folder))
     (folder / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-7"\n')
     kb.BertEncoder.from_pretrained(str(folder))
+
+
+@pytest.fixture
+def electra(tmp_path):
+    shutil.copytree(FIXTURES / "google" / "electra_generator", tmp_path / "electra_small")
+    return tmp_path / "electra_small"
+
+
+def test_generator_of_electra(electra, tmp_path):
+    small = open_checkpoint(str(electra / "generator"))
+    assert (small.config.hidden_size, small.config.num_layers) == (24, 2)
+    assert (small.config.embedding_size, small.config.intermediate_size) == (16, 96)
+    assert (small.sure_heads, small.family) == (["masked_lm"], "electra")
+    report = small.load(small.make_encoder(), {})
+    reasons = {name.split("/")[0]: reason for name, reason in report.ignored.items()}
+    assert reasons == {
+        "electra": "ELECTRA's discriminator",
+        "discriminator_predictions": "pretraining head",
+        "generator_predictions": "pretraining head",
+    }
+    large = open_checkpoint(str(electra))
+    assert (large.config.hidden_size, large.config.num_layers) == (64, 1)
+    assert large.sure_heads == ["replaced_tokens"]
+    ignored = large.load(large.make_encoder(), {}).ignored
+    assert "FOLDER/generator" in ignored["generator/encoder/layer_0/output/dense/bias"]
+    # On to where there is one network to a folder, and back.
+    for number, name in enumerate(("huggingface", "google", "keras_bert")):
+        target = str(tmp_path / str(number))
+        report = kb.checkpoints.convert(f"{electra}/generator/", target, name)
+        assert report.parity == {"sequence_output": 0, "masked_lm": 0}
+
+
+def test_generator_with_embeddings_of_its_own(electra):
+    def change(values):
+        for name in [name for name in values if name.startswith("electra/embeddings/")]:
+            values[name.replace("electra", "generator")] = values[name] + 1
+
+    rewrite(electra, change)
+    one, other = (
+        kb.BertEncoder.from_pretrained(str(path)).embeddings.word_embeddings
+        for path in (electra, electra / "generator")
+    )
+    np.testing.assert_array_equal(np.asarray(one) + 1, np.asarray(other))
+
+
+def test_one_network_for_both_parts(electra):
+    """As trained with the objective of BERT, or with `untied_generator` off."""
+
+    def change(values):
+        for name in [name for name in values if name.startswith("generator/")]:
+            del values[name]
+        kernel = np.arange(64 * 16, dtype=np.float32).reshape(64, 16) / 1000
+        values["generator_predictions/dense/kernel"] = kernel
+
+    rewrite(electra, change)
+    assert open_checkpoint(str(electra)).sure_heads == ["replaced_tokens", "masked_lm"]
+    with pytest.raises(FileNotFoundError, match="no generator of an ELECTRA"):
+        open_checkpoint(str(electra / "generator"))
+
+
+def test_damaged_generator(electra):
+    name = "generator/encoder/layer_1/output/dense/bias"
+    rewrite(electra, lambda values: values.update({f"{name}_2": values.pop(name)}))
+    with pytest.raises(kb.CheckpointError, match=f"unknown tensor {name}_2; missing tensor {name}"):
+        kb.BertEncoder.from_pretrained(str(electra / "generator"))
+    kb.BertEncoder.from_pretrained(str(electra))
+
+
+def test_no_generator(folder):
+    with pytest.raises(FileNotFoundError, match="no generator of an ELECTRA"):
+        open_checkpoint(str(folder / "generator"))
+    for path in (folder / "other", folder / "none" / "generator"):
+        with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+            open_checkpoint(str(path))
+
+
+def test_a_config_beside_both_networks(electra):
+    fields = {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 1}
+    fields |= {"intermediate_size": 40, "max_position_embeddings": 20, "hidden_act": "relu"}
+    (electra / "electra_config.json").write_text(json.dumps(fields))
+    one, other = (open_checkpoint(str(p)).config for p in (electra, electra / "generator"))
+    assert (one.hidden_size, other.hidden_size, other.num_layers) == (64, 24, 2)
+    assert other.hidden_activation == "relu" and other.masked_lm_activation in (None, "relu")

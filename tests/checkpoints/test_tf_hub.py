@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -226,3 +227,29 @@ def test_the_other_form_of_gelu(folder, tmp_path):
     encoder.save_pretrained(str(tmp_path / "new"), format="tf_hub")
     again = kb.BertEncoder.from_pretrained(str(tmp_path / "new"), verify=True)
     assert again.config.hidden_activation == "gelu"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"lower_case": True}, None),
+        ({"lower_case": False}, None),
+        ({"lower_case": True, "strip_accents": False}, "strip_accents=False:"),
+        ({"lower_case": False, "strip_accents": True}, "strip_accents=True:"),
+        ({"lower_case": True, "tokenize_chinese_chars": False}, "tokenize_chinese_chars=False:"),
+    ],
+)
+def test_options_of_the_tokenizer(options, told, folder, tmp_path):
+    parts, _ = load_parts(open_checkpoint(str(folder)))
+    letters = [letter for first in "aeé中文" for letter in (first, f"##{first}")]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters]
+    tokenizer = kb.WordPieceTokenizer(tokens, **options)
+    with new_folder(str(tmp_path / "new")) as stage, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        write_tf_hub(dataclasses.replace(parts, tokenizer=tokenizer, seq_length=11), stage)
+    said = [str(w.message) for w in caught if "TF Hub's encoders tell" in str(w.message)]
+    assert bool(said) == (told is not None) and all(told in message for message in said)
+    again = open_checkpoint(str(tmp_path / "new")).tokenizer()
+    texts = ["Éa中文", "EAé"]
+    assert again.tokenize(texts).to_list() == tokenizer.tokenize(texts).to_list()
+    assert again.model_max_length == 11

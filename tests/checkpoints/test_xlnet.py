@@ -1,11 +1,13 @@
 """Reading XLNet's configs and folders: what is refused, and how. That it is right: tests/parity."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_bert as kb
 from keras_bert.checkpoints import open_checkpoint
@@ -126,3 +128,81 @@ def test_google_truncated(tmp_path):
 def test_inspection():
     text = str(kb.checkpoints.inspect(str(FIXTURES / "google_xlnet" / "pretraining")))
     assert "xlnet" in text and "2 layers, hidden 12" in text
+
+
+def variables_of(folder):
+    reader = tf.train.load_checkpoint(str(folder / "xlnet_model.ckpt"))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def test_pretraining_of_google_there_and_back(tmp_path):
+    source, target = FIXTURES / "google_xlnet" / "pretraining", tmp_path / "again"
+    report = kb.checkpoints.convert(str(source), str(target), format="google")
+    assert report.parity == {"sequence_output": 0, "masked_lm": 0}
+    before, after = variables_of(source), variables_of(target)
+    assert before.keys() - after.keys() == report.ignored.keys()
+    assert set(report.ignored.values()) == {"state of the optimiser"}
+    for name, value in after.items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+    configs = [(folder / "xlnet_config.json").read_text().strip() for folder in (source, target)]
+    assert configs[0] == configs[1]
+
+
+def test_classifier_of_google_there_and_back(tmp_path):
+    """Biases that the layers share are written for each of them: that computes the same."""
+    source, target = FIXTURES / "google_xlnet" / "classifier", tmp_path / "again"
+    model = kb.BertClassifier.from_pretrained(str(source), labels=list("abc"))
+    model.save_pretrained(str(target), format="google")
+    again = kb.BertClassifier.from_pretrained(str(target), labels=list("abc"), verify=True)
+    assert set(again.load_report.parity) == {"sequence_output", "classifier"}
+    before, after = variables_of(source), variables_of(target)
+    new = {name.replace("classification_task", "classification_mnli") for name in after}
+    assert new - set(before) == {"model/transformer/mask_emb/mask_emb"}
+    assert after["model/transformer/r_w_bias"].shape == (2, 2, 6)
+    assert json.loads((target / "xlnet_config.json").read_text())["untie_r"] is True
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_hugging_face_to_google_and_back(tied, tmp_path):
+    source = FIXTURES / "xlnet" / "masked_lm"
+    model = kb.BertMaskedLM.from_pretrained(str(source))
+    config = dataclasses.replace(
+        model.encoder.config, tie_word_embeddings=tied, hidden_activation="gelu", max_distance=None,
+        two_directions=False, same_length=False, attention_type="bi",
+    )  # fmt: skip
+    model = kb.BertMaskedLM(kb.XLNetEncoder(config))
+    with pytest.warns(UserWarning, match="another form of GELU"):
+        model.save_pretrained(str(tmp_path / "google"), format="google")
+    report = kb.checkpoints.convert(str(tmp_path / "google"), str(tmp_path / "back"))
+    assert report.parity == {"sequence_output": 0, "masked_lm": 0}
+    again = kb.BertMaskedLM.from_pretrained(str(tmp_path / "back"))
+    for one, other in zip(model.encoder.weights, again.encoder.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert again.head.tied == tied
+    if not tied:
+        np.testing.assert_array_equal(model.head.kernel, again.head.kernel)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"attention_type": "uni"}, "attention_type='uni'"),
+        ({"max_distance": 3}, "max_distance=3"),
+        ({"layer_norm_epsilon": 1e-5}, "layer_norm_epsilon=1e-05"),
+        ({"hidden_activation": "silu"}, "hidden_activation='silu'"),
+        ({"two_directions": True, "same_length": True}, "same_length=True, two_directions=True"),
+    ],
+)
+def test_what_google_has_no_words_for(changes, words, tmp_path):
+    config = kb.EncoderConfig.from_pretrained(str(FIXTURES / "google_xlnet" / "pretraining"))
+    encoder = kb.XLNetEncoder(dataclasses.replace(config, **changes))
+    with pytest.raises(kb.CheckpointError, match=f"no words for {words}"):
+        encoder.save_pretrained(str(tmp_path / "new"), format="google")
+    assert not list(tmp_path.iterdir())
+
+
+def test_head_that_google_does_not_have(tmp_path):
+    config = kb.EncoderConfig.from_pretrained(str(FIXTURES / "google_xlnet" / "pretraining"))
+    model = kb.BertTokenClassifier(kb.XLNetEncoder(config), labels=["a", "b"])
+    with pytest.raises(kb.CheckpointError, match="has no head token_classifier"):
+        model.save_pretrained(str(tmp_path / "new"), format="google")

@@ -26,6 +26,7 @@ def test_all_cases_are_there():
         "bert_answers",
         "bert_classifier",
         "electra",
+        "electra_generator",
         "mobilebert",
         "mobilebert_answers",
         "mobilebert_classifier",
@@ -72,3 +73,17 @@ def test_heads(name, model_class):
     outputs = outputs if isinstance(outputs, dict) else {"logits": outputs}
     for key, ours in outputs.items():
         assert off(ours, expected[key]) <= TOLERANCE, key
+
+
+@pytest.mark.filterwarnings("ignore:The model takes ids only")
+def test_both_networks_of_electra():
+    inputs, expected = read("electra_generator")
+    folder = str(FOLDER / "electra_generator")
+    found = kb.BertPretrainer.from_pretrained(folder)
+    assert found.objectives == ("replaced_tokens",) and not found.load_report.fresh
+    assert off(found(inputs)["replaced_tokens"], expected["replaced_tokens"]) <= TOLERANCE
+    generator = kb.BertMaskedLM.from_pretrained(f"{folder}/generator")
+    assert not generator.load_report.fresh and not generator.head_is_fresh
+    sequence = generator.encoder(inputs)["sequence_output"]
+    assert off(sequence, expected["generator_output"]) <= TOLERANCE
+    assert off(generator(inputs), expected["masked_lm"]) <= TOLERANCE
