@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_bert.data.answers import place_answer, read_answers
+from keras_bert.data.answers import first_answer_bytes, place_answer, read_answers
 
 PARIS = {"text": "Paris", "start": 3}
 
@@ -81,3 +81,9 @@ def test_places(text, start, expected):
 
 def test_nothing_is_in_nothing():
     assert place_answer("", "Rome", 0) is None
+
+
+def test_bytes_of_the_first_answer_that_is_there():
+    answers = [{"text": "Bonn", "start": 0}, {"text": "中", "start": 9}, {"text": "é", "start": 0}]
+    assert first_answer_bytes("é 😀 or 中", answers) == (11, 14)
+    assert first_answer_bytes("é", answers[:2]) is None and first_answer_bytes("é", []) is None

@@ -1,7 +1,9 @@
 """BertSpanLabeler: from questions and texts to answers, saved and reloaded, and bad input."""
 
 import json
+import lzma
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,6 +15,7 @@ from keras_bert.data.batching import TruncationWarning
 from keras_bert.data.squad import read_squad
 from keras_bert.models.span_labeler import UnplacedAnswerWarning
 from keras_bert.models.task import UntrainedHeadWarning
+from tests.text.byte_pair.reference import tokens_of
 
 #: Beside the token "is" stands the answer.
 THINGS = "card bank money account payment transfer order refund delivery".split()
@@ -338,6 +341,30 @@ def test_rows_with_the_class_token_at_the_end(model):
                 assert context[each["start"] : each["end"]] == each["text"]
     finally:
         del tokenizer.class_last
+
+
+def test_byte_level_pieces_are_whole_characters():
+    folder = Path(__file__).resolve().parents[1] / "fixtures" / "byte_pair"
+    merges = lzma.open(folder / "merges.txt.xz").read().decode("utf-8").split("\n")[1:300]
+    tokenizer = kb.BytePairTokenizer(tokens_of(merges), merges, trim_offsets=False)
+    config = kb.EncoderConfig(
+        vocab_size=tokenizer.vocabulary_size,
+        hidden_size=8,
+        num_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+        max_position_embeddings=40,
+    )
+    preprocessor = kb.Preprocessor(tokenizer, 40, stride=9, truncation="only_last")
+    model = kb.BertSpanLabeler(kb.BertEncoder(config), preprocessor, head_is_fresh=False)
+    (answer,) = model.predict([("😀?", "Zürich 😀  中文\n and 👩‍👧 " * 3)])
+    for each in every([answer]):
+        context = "Zürich 😀  中文\n and 👩‍👧 " * 3
+        assert context[each["start"] : each["end"]] == each["text"] == each["text"].strip()
+    rows = model.labelled_rows(*model.read_labelled([(("why", "a 😀 b"), ["😀"])]))
+    # Four bytes, each a token, the first of them with the space.
+    start, end = (rows.targets[f"{side}_logits"][0].numpy().argmax() for side in ("start", "end"))
+    assert end > start
 
 
 def test_loss_does_not_see_padding(model):
