@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_bert.data.examples import shown
 
-__all__ = ["START_KEYS", "place_answer", "read_answers"]
+__all__ = ["START_KEYS", "first_answer_bytes", "place_answer", "read_answers"]
 
 #: What the place of an answer is called: SQuAD and its kin, and ours.
 START_KEYS = ("answer_start", "start")
@@ -82,6 +82,28 @@ def place_answer(context: str, text: str, start: int | None = None) -> tuple[int
         spans = [match.span(1) for match in re.finditer(f"(?=({found}))", context)] if words else []
         if spans:
             return min(spans, key=lambda span: abs(span[0] - start)) if known else spans[0]
+    return None
+
+
+def first_answer_bytes(context: str, answers: list[dict[str, Any]]) -> tuple[int, int] | None:
+    """Where the first answer stands that is in its context, in bytes of its UTF-8.
+
+    Args:
+        context: The text that the question is about.
+        answers: As ``read_answers`` returns them.
+
+    Returns:
+        (start, end); None where there is no answer in the context.
+
+    Example:
+        >>> first_answer_bytes("é or Rome", [{"text": "Rome", "start": 5}])
+        (6, 10)
+    """
+    for answer in answers:
+        span = place_answer(context, answer["text"], answer["start"])
+        if span is not None:
+            start = len(context[: span[0]].encode("utf-8"))
+            return start, start + len(context[slice(*span)].encode("utf-8"))
     return None
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.data.answers import place_answer, read_answers
+from keras_bert.data.answers import first_answer_bytes, read_answers
 from keras_bert.data.batching import TruncationWarning
 from keras_bert.data.examples import listed, shown
 from keras_bert.data.inputs import labelled_texts, read_texts_argument
@@ -252,7 +252,7 @@ class BertSpanLabeler(TaskModel):
         """
         spans, kept, lost = [], [], []
         for i, ((_, context), answers) in enumerate(zip(texts, labels, strict=True)):
-            span = _first_span(_replaced(context), answers)
+            span = first_answer_bytes(_replaced(context), answers)
             if span is None and answers:
                 lost.append(i)
                 continue
@@ -387,16 +387,6 @@ def _as_str(text):
 def _replaced(text):
     """A text that UTF-8 has bytes for, of as many characters."""
     return _HALVES.sub("\ufffd", text)
-
-
-def _first_span(context, answers):
-    """(start, end), in bytes, of the first of the answers that is in the context; or None."""
-    for answer in answers:
-        span = place_answer(context, answer["text"], answer["start"])
-        if span is not None:
-            start = len(context[: span[0]].encode("utf-8"))
-            return start, start + len(context[slice(*span)].encode("utf-8"))
-    return None
 
 
 def _warn_of_lost(lost, labels):
