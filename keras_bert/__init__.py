@@ -39,6 +39,7 @@ _EXPORTS = {
     "WordPieceTokenizer": "keras_bert.text",
     "XLNetConfig": "keras_bert.config",
     "XLNetEncoder": "keras_bert.models.xlnet_encoder",
+    "read_conll": "keras_bert.data.conll",
     "read_examples": "keras_bert.data.sources",
 }
 _MODULES = ("checkpoints", "data", "export", "layers", "metrics", "models", "text", "training")
