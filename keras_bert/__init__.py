@@ -39,9 +39,11 @@ _EXPORTS = {
     "WordPieceTokenizer": "keras_bert.text",
     "XLNetConfig": "keras_bert.config",
     "XLNetEncoder": "keras_bert.models.xlnet_encoder",
+    "read_conll": "keras_bert.data.conll",
     "read_dataset": "keras_bert.data.reading",
     "read_examples": "keras_bert.data.sources",
     "read_parallel": "keras_bert.data.parallel",
+    "read_squad": "keras_bert.data.squad",
 }
 _MODULES = ("checkpoints", "data", "export", "layers", "metrics", "models", "text", "training")
 

@@ -482,7 +482,9 @@ class TaskModel(HeadModel):
         # One each: a tf.function that takes any number of them fails on the second number.
         if sides not in self._text_answer_functions:
             self._text_answer_functions[sides] = tf.function(
-                lambda *texts: self.text_answers(*texts), autograph=False, reduce_retracing=True
+                lambda *texts: self.text_answers(*texts),
+                input_signature=[tf.TensorSpec((None,), tf.string)] * sides,
+                autograph=False,
             )
         return self._text_answer_functions[sides]
 

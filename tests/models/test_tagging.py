@@ -89,7 +89,7 @@ def test_windows_are_merged_by_context(tagger, seq_length, stride):
     assert pieces.truncated.numpy().tolist() == [0, 0, 0, 0]
     for number, text in enumerate(texts):
         mine = pieces.text.numpy() == number
-        ids, starts, ends = preprocessor.tokenizer.tokenize_with_offsets([text])
+        _, starts, ends = preprocessor.tokenizer.tokenize_with_offsets([text])
         assert pieces.starts[mine].numpy().tolist() == starts[0].numpy().tolist()
         assert pieces.ends[mine].numpy().tolist() == ends[0].numpy().tolist()
         if mine.any():
