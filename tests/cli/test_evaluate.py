@@ -10,7 +10,7 @@ from .conftest import failure, run
 def test_scores(trained, data):
     code, out, err = run("evaluate", "--model", trained.folder, "--data", data)
     assert (code, err) == (0, "")
-    scores = dict(line.split() for line in out.splitlines()[-3:])
+    scores = dict(line.split() for line in out.splitlines()[-4:])
     assert set(scores) == {"loss", "accuracy", "macro_f1", "matthews_correlation"}
     assert float(scores["accuracy"]) == 1.0
     assert out.startswith(f"{data}: 9 rows")
