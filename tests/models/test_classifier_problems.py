@@ -132,6 +132,7 @@ def test_learns_numbers(rater):
 
 def test_pairs_and_validation_by_spearman(tiny_checkpoint):
     model = load(tiny_checkpoint, num_labels=1)
+    model.compile(run_eagerly=True)
     pairs = [((text, "good"), number) for text, number in RATED]
     history = model.fit(pairs, validation_data=pairs, epochs=2, verbose=0).history
     assert {"val_pearson", "val_spearman", "val_mse"} < history.keys()
@@ -174,7 +175,7 @@ def test_class_weight_by_name_is_keras_by_number(tiny_checkpoint):
     for weights in ({"praise": 0.25, "question": 2}, {2: 0.25, 0: 2, 1: 1}, "balanced", None):
         keras.utils.set_random_seed(1)
         model = load(tiny_checkpoint)
-        model.compile(optimizer="sgd")
+        model.compile(optimizer="sgd", run_eagerly=True)
         model.fit(data, class_weight=weights, epochs=1, verbose=0)
         losses.append(model.history.history["loss"][0])
     assert losses[0] == losses[1] and len(set(losses)) == 3

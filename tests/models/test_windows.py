@@ -147,6 +147,7 @@ def test_pairs_with_windows_over_the_second_text(tiny_checkpoint):
     wanted = [logits_of(model, ([first], [second])) for first, second in pairs]
     found = [answer["probabilities"] for answer in model.predict(pairs)]
     np.testing.assert_allclose(found, tf.nn.softmax(np.array(wanted)), atol=1e-5)
+    model.compile(run_eagerly=True)
     model.fit([(pair, "praise") for pair in pairs], epochs=1, verbose=0)
     assert model.takes_pairs
     # A first text that leaves no room is cut, which is told.
@@ -157,6 +158,7 @@ def test_pairs_with_windows_over_the_second_text(tiny_checkpoint):
 @pytest.mark.parametrize("options", [{"multi_label": True}, {"num_labels": 1, "labels": None}])
 def test_windows_of_other_problems(tiny_checkpoint, options):
     model = load(tiny_checkpoint, **options)
+    model.compile(run_eagerly=True)
     labels = [1.0, 2.0, 3.0, 4.0, 5.0] if "num_labels" in options else ["good"] * 4 + [""]
     model.fit(TEXTS, labels, epochs=1, batch_size=8, verbose=0)
     logits = np.array([logits_of(model, text) for text in TEXTS])
