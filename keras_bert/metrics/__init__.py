@@ -1,5 +1,6 @@
 """Scores of the field."""
 
 from keras_bert.metrics.classification import MacroF1
+from keras_bert.metrics.language_model import MaskedAccuracy, Perplexity
 
-__all__ = ["MacroF1"]
+__all__ = ["MacroF1", "MaskedAccuracy", "Perplexity"]
