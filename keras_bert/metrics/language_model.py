@@ -28,7 +28,7 @@ class _MeanOverTokens(keras.metrics.Metric):
         weights = ops.cast(ids >= 0, "float32")
         if sample_weight is not None:
             weights = weights * ops.cast(sample_weight, "float32")
-        values = self.of_tokens(ops.maximum(ids, 0), y_pred)
+        values = self.of_tokens(ops.maximum(ids, 0), ops.cast(y_pred, "float32"))
         self.total.assign_add(ops.sum(values * weights))
         self.count.assign_add(ops.sum(weights))
 

@@ -284,7 +284,9 @@ class BertMaskedLM(TaskModel):
         key = (sides, self._top_k)
         if key not in self._text_answer_functions:
             self._text_answer_functions[key] = tf.function(
-                lambda *texts: self.text_answers(*texts), autograph=False, reduce_retracing=True
+                lambda *texts: self.text_answers(*texts),
+                input_signature=[tf.TensorSpec((None,), tf.string)] * sides,
+                autograph=False,
             )
         return self._text_answer_functions[key]
 

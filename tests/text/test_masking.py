@@ -103,7 +103,8 @@ def test_a_row_is_masked_alike_whatever_is_beside_it(tokenizer, whole_word):
     assert chosen_of(alone)[0] == chosen_of(together)[2]
     assert np.array_equal(alone["input_word_ids"][0], together["input_word_ids"][2, :25])
     left = masking(rows_of(lengths, left=True), [7, 8, 9])
-    moved = [{(place + 40 - n, i) for place, i in c} for n, c in zip(lengths, chosen_of(together))]
+    pairs = zip(lengths, chosen_of(together), strict=True)
+    moved = [{(place + 40 - n, i) for place, i in chosen} for n, chosen in pairs]
     assert chosen_of(left) == moved
 
 
