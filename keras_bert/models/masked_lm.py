@@ -19,6 +19,9 @@ from keras_bert.text.masking import TokenMasking, fill
 
 __all__ = ["BertMaskedLM"]
 
+#: Tokens for each gap, where no number is given.
+TOP_K = 5
+
 
 @keras.saving.register_keras_serializable("keras_bert")
 class BertMaskedLM(TaskModel):
@@ -59,7 +62,7 @@ class BertMaskedLM(TaskModel):
         self.masking = dict(masking or {})
         self.head = self.add_head("masked_lm")
         self._filling = _Filling()
-        self._top_k = 5
+        self._top_k = TOP_K
         self._mask_seed, self._masks_anew = 0, False
         self.built = True
 
@@ -184,7 +187,7 @@ class BertMaskedLM(TaskModel):
         """No: of a text with special tokens in it, and of its windows."""
         return False
 
-    def predict(self, x, batch_size=None, top_k=5, **kwargs):
+    def predict(self, x, batch_size=None, top_k=TOP_K, **kwargs):
         """Finds the tokens that fit into the gaps of texts.
 
         Args:
@@ -208,10 +211,17 @@ class BertMaskedLM(TaskModel):
             ValueError: If there is no text, the vocabulary has no mask token, or ``top_k`` is less
                 than 1.
         """
-        if is_texts(x) and top_k < 1:
+        if not is_texts(x):
+            return super().predict(x, batch_size=batch_size, **kwargs)
+        if top_k < 1:
             raise ValueError(f"top_k={top_k}; expected 1 or more.")
-        self._top_k = top_k
-        return super().predict(x, batch_size=batch_size, **kwargs)
+        # Rounded up, so that few graphs serve all numbers.
+        self._top_k = 1 << max(3, (top_k - 1).bit_length())
+        try:
+            answers = super().predict(x, batch_size=batch_size)
+        finally:
+            self._top_k = TOP_K
+        return [[gap[:top_k] for gap in gaps] for gaps in answers]
 
     def text_answers(self, *texts):
         """Answers strings, in the graph.
@@ -220,7 +230,7 @@ class BertMaskedLM(TaskModel):
             *texts: (batch,) string, one tensor per segment.
 
         Returns:
-            ``token`` string, ``score`` float32 and ``id`` int32, ragged (batch, gaps, top_k);
+            ``token`` string, ``score`` float32 and ``id`` int32, ragged (batch, gaps, 5);
             ``segment`` int32 ragged (batch, gaps), which of the texts has the gap; ``truncated``
             int32 (batch,).
         """

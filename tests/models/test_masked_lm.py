@@ -185,6 +185,7 @@ def test_in_a_graph(model):
     signature = [tf.TensorSpec((None,), tf.string)]
     function = tf.function(model.text_answers, input_signature=signature, autograph=False)
     found = function(tf.constant(["a [MASK] b [MASK]", "it"]))
+    assert found["id"].shape[2] == found["score"].shape[2] == 5
     expected = model.predict(["a [MASK] b [MASK]", "it"])
     assert [[a["id"] for a in gap] for gap in expected[0]] == found["id"][0].numpy().tolist()
     assert found["token"].row_lengths().numpy().tolist() == [2, 0]
