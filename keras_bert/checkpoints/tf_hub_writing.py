@@ -111,7 +111,7 @@ def _warn_of_options(tokenizer: Any) -> None:
 
 def _add_calls(root: Any, parts: Parts) -> None:
     """Makes the objects callable, by our network with their variables."""
-    from keras_bert.models.masked_lm import token_logits
+    from keras_bert.models.heads import token_logits
 
     encoder = parts.encoder
     variables = {name: find_object(root, place) for name, place in places(parts).items()}

@@ -74,7 +74,7 @@ def _outputs(parts, inputs):
 
 
 def _head_output(kind, head, encoder, encoded, mask):
-    from keras_bert.models.masked_lm import token_logits
+    from keras_bert.models.heads import token_logits
 
     sequence = encoded["sequence_output"]
     if kind == "masked_lm":
