@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from keras_bert.data.examples import shown
-from keras_bert.data.inputs import as_list
+from keras_bert.data.inputs import as_examples, as_list
 
 __all__ = ["choice_segments", "choice_targets", "read_choices", "read_labelled_choices"]
 
@@ -20,7 +20,8 @@ def read_choices(x) -> list[tuple]:
 
     Args:
         x: A list of (prompt, choices). The prompt is a text, or a pair of a context and what each
-            choice goes on from, as in SWAG; the choices are one text or more, of any number.
+            choice goes on from, as in SWAG; the choices are one text or more, of any number. Or
+            ``Examples``, or a table.
 
     Returns:
         The same as tuples (prompt, list of choices).
@@ -33,7 +34,8 @@ def read_choices(x) -> list[tuple]:
         >>> read_choices([("It rains.", ["I get wet.", "I get rich."])])
         [('It rains.', ['I get wet.', 'I get rich.'])]
     """
-    items = as_list(x)
+    examples = as_examples(x, with_labels=False, label_kind="choice")
+    items = as_list(x) if examples is None else examples.texts
     if not items:
         raise ValueError("Received no prompts.")
     return [_checked(place, item) for place, item in enumerate(items)]
@@ -60,7 +62,7 @@ def read_labelled_choices(x, y=None) -> tuple[list[tuple], list]:
 
     Args:
         x: Items of ((prompt, choices), label); or what ``read_choices`` takes, with labels in
-            ``y``.
+            ``y``; or ``Examples``, or a table.
         y: Numbers of the right choices from 0, or their texts.
 
     Returns:
@@ -70,6 +72,9 @@ def read_labelled_choices(x, y=None) -> tuple[list[tuple], list]:
         TypeError: If an item is something else; the message names its place.
         ValueError: If there is nothing, or not one label per item.
     """
+    examples = as_examples(x, with_labels=True, label_kind="choice") if y is None else None
+    if examples is not None:
+        return read_choices(examples), examples.labels
     items = as_list(x)
     if y is None:
         for place, item in enumerate(items):

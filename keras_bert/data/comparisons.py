@@ -8,8 +8,8 @@ import numbers
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.data.examples import Examples, shown
-from keras_bert.data.inputs import as_list
+from keras_bert.data.examples import shown
+from keras_bert.data.inputs import as_examples, as_list
 
 __all__ = ["comparison_tensors", "read_comparisons"]
 
@@ -24,7 +24,8 @@ def read_comparisons(x, y=None) -> tuple[list[tuple[str, ...]], np.ndarray | Non
 
     Args:
         x: A list of (text, text), of (anchor, positive, negative, ...), of ((text, text), score) or
-            of (text, text, score); or pairs whose scores are ``y``; or ``Examples`` of pairs.
+            of (text, text, score); or pairs whose scores are ``y``; or ``Examples`` of pairs,
+            or a table.
         y: Numbers that say how similar the texts are.
 
     Returns:
@@ -40,8 +41,9 @@ def read_comparisons(x, y=None) -> tuple[list[tuple[str, ...]], np.ndarray | Non
         >>> read_comparisons([(("It rains.", "Bad weather."), 0.8)])
         ([('It rains.', 'Bad weather.')], array([0.8], dtype=float32))
     """
-    if isinstance(x, Examples):
-        x, y = x.texts, x.labels if y is None else y
+    examples = as_examples(x, with_labels=None)
+    if examples is not None:
+        x, y = examples.texts, examples.labels if y is None else y
     items = as_list(x)
     if not items:
         raise ValueError("Received no texts.")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from keras_bert.data.examples import Examples, shown
+from keras_bert.data.objects import is_table, read_columns
 
 __all__ = ["byte_places", "labels_of_examples", "read_tagged", "read_tagged_texts", "word_bytes"]
 
@@ -22,6 +23,12 @@ FORMS = (
     "start and end; or texts, or lists of words, with their labels as a second argument; or what "
     "read_conll returns."
 )
+
+#: What columns of a table are usually called: those of CoNLL 2003 and of Universal Dependencies.
+TABLE_COLUMNS = {
+    "words": ("tokens", "words", "form"),
+    "tags": ("ner_tags", "tags", "labels", "upos", "pos_tags"),
+}
 
 Words = tuple[str, ...]
 Entity = tuple[str, int, int]
@@ -60,7 +67,7 @@ def read_tagged(x: Any, y: Any = None) -> tuple[list, list]:
 
     Args:
         x: Items of (words, tags) or (text, entities); or texts, with their labels in ``y``; or
-            ``TaggedExamples``.
+            ``TaggedExamples``; or a table with columns such as ``tokens`` and ``ner_tags``.
         y: Tags or entities of each text.
 
     Returns:
@@ -76,6 +83,9 @@ def read_tagged(x: Any, y: Any = None) -> tuple[list, list]:
         if x.labels is None:
             raise ValueError(f"{x.path} has no column of tags.")
         texts, labels = x.texts, x.labels
+    elif y is None and is_table(x):
+        columns = read_columns(x, TABLE_COLUMNS)
+        texts, labels = columns["words"], columns["tags"]
     elif y is not None:
         texts, labels = _as_list(x), _as_list(y)
     else:

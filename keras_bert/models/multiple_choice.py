@@ -54,6 +54,8 @@ class BertMultipleChoice(TaskModel):
         [{'choice': 'It is cold.', 'index': 0, 'probability': 0.9, 'probabilities': [0.9, 0.1]}]
     """
 
+    main_metric = "accuracy"
+
     def __init__(self, encoder, preprocessor=None, **kwargs):
         super().__init__(encoder, preprocessor, **kwargs)
         self.head = self.add_head("multiple_choice")

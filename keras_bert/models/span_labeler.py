@@ -14,10 +14,12 @@ from keras_bert.data.answers import first_answer_bytes, read_answers
 from keras_bert.data.batching import TruncationWarning
 from keras_bert.data.examples import listed, shown
 from keras_bert.data.inputs import labelled_texts, read_texts_argument
+from keras_bert.data.objects import is_table, read_records
 from keras_bert.data.packed_rows import PackedRows
 from keras_bert.data.squad import question_examples
+from keras_bert.metrics.report import question_sections
 from keras_bert.models.span_decoding import best_answers, outputs_in_chunks
-from keras_bert.models.span_scores import METRICS, span_scores
+from keras_bert.models.span_scores import METRICS, answer_scores, span_scores
 from keras_bert.models.span_targets import SpanCrossentropy, span_targets
 from keras_bert.models.task import TaskModel
 from keras_bert.text.question_windows import QuestionWindows, default_stride
@@ -82,6 +84,7 @@ class BertSpanLabeler(TaskModel):
     """
 
     takes_windows = True
+    main_metric = "f1"
 
     def __init__(
         self,
@@ -222,6 +225,8 @@ class BertSpanLabeler(TaskModel):
             TypeError: If something is no question, context or answer; the message names its place.
             ValueError: If there is nothing, or not one list of answers per question.
         """
+        if y is None and is_table(x):
+            x = list(read_records(x))
         if y is None and _are_records(x):
             x = question_examples(x)
         texts, labels = labelled_texts(x, y)
@@ -235,6 +240,8 @@ class BertSpanLabeler(TaskModel):
 
     def read_texts(self, x):
         """Checks (question, context) pairs, or dicts with both; returns a list of pairs."""
+        if is_table(x):
+            x = list(read_records(x))
         if _are_records(x):
             x = [(record.get("question"), record.get("context")) for record in x]
         texts = read_texts_argument(x)
@@ -329,6 +336,13 @@ class BertSpanLabeler(TaskModel):
         """Official exact match and F1, 0 to 100; with the best thresholds where some have none."""
         gold = [[answer["text"] for answer in label] for label in labels]
         return span_scores(gold, answers, self.metric)
+
+    def report_sections(self, texts, labels, answers):
+        """Scores, kinds of outcome, worst errors in their contexts, calibration, lengths."""
+        gold = [[answer["text"] for answer in label] for label in labels]
+        exact, f1 = answer_scores(gold, answers, self.metric)
+        scores = self.scores(texts, labels, answers)
+        return question_sections(*zip(*texts, strict=True), labels, answers, exact, f1, scores)
 
     def default_loss(self):
         """Cross entropy of the first and of the last token."""

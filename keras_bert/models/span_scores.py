@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_bert.metrics.squad import cmrc_scores, squad2_scores, squad_scores
+from keras_bert.metrics.cmrc import cmrc_exact_match, cmrc_f1
+from keras_bert.metrics.squad import (
+    cmrc_scores,
+    exact_match,
+    squad2_scores,
+    squad_scores,
+    token_f1,
+)
 
-__all__ = ["METRICS", "span_scores"]
+__all__ = ["METRICS", "answer_scores", "span_scores"]
 
 #: Name of a metric → its function for questions that all have answers, and for others.
 METRICS = {"squad": (squad_scores, squad2_scores), "cmrc": (cmrc_scores, cmrc_scores)}
+
+#: Name of a metric → exact match and F1 of one answer.
+_EACH = {"squad": (exact_match, token_f1), "cmrc": (cmrc_exact_match, cmrc_f1)}
 
 #: What SQuAD 2.0 calls a score → what ``evaluate`` does.
 NAMES = {
@@ -55,6 +65,32 @@ def span_scores(
     found = squad2_scores(gold, [answer["text"] for answer in best], above)
     found |= other(gold, predictions)
     return {name: found[official] for official, name in NAMES.items() if official in found}
+
+
+def answer_scores(
+    gold: Sequence[Sequence[str]], answers: Sequence[dict], metric: str = "squad"
+) -> tuple[list[float], list[float]]:
+    """Exact match and F1 of each answer.
+
+    Args:
+        gold: As ``span_scores`` takes it, like the rest.
+        answers: See there.
+        metric: See there.
+
+    Returns:
+        Two lists of numbers from 0 to 1, one per question; where a question has no answer both are
+        1 for "".
+
+    Example:
+        >>> answer_scores([["Paris"], []], [{"text": "Paris"}, {"text": "Rome"}])
+        ([1.0, 0.0], [1.0, 0.0])
+    """
+    scores = []
+    for texts, answer in zip(gold, answers, strict=True):
+        said = answer["text"]
+        scores.append([score(said, texts) for score in _EACH[metric]] if texts else 2 * [not said])
+    exact, f1 = zip(*scores, strict=True)
+    return [float(score) for score in exact], [float(score) for score in f1]
 
 
 def _best_with_text(answer):

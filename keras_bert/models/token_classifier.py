@@ -16,7 +16,14 @@ from keras_bert.data.tagged import (
     word_bytes,
 )
 from keras_bert.data.tags import OUTSIDE, tag_names, tags_of_spans
-from keras_bert.metrics.entities import entity_scores, span_scores, token_accuracy
+from keras_bert.metrics.entities import (
+    entities_of,
+    entity_scores,
+    span_scores,
+    token_accuracy,
+)
+from keras_bert.metrics.report import entity_sections
+from keras_bert.metrics.report.tags import tag_sections
 from keras_bert.metrics.tokens import TokenAccuracy
 from keras_bert.models.labels import checked_labels, choose_labels
 from keras_bert.models.tag_labels import TagLabels
@@ -100,6 +107,11 @@ class BertTokenClassifier(TaskModel):
     """
 
     takes_windows = True
+
+    @property
+    def main_metric(self):
+        """F1 of entities; of labels that mark none the accuracy of words."""
+        return "f1" if self._tag_labels.of_entities else "accuracy"
 
     def __init__(
         self, encoder, preprocessor=None, labels=(), label_pieces="all", joiner=None, **kwargs
@@ -256,6 +268,23 @@ class BertTokenClassifier(TaskModel):
         texts, labels = self.read_labelled(*_materialised(x, y))
         return self._all_scores(texts, labels, self._answer_all(texts, batch_size or 32), scheme)
 
+    def report_sections(self, texts, labels, answers):
+        """Scores, kinds of error, mistakes, texts with their entities or their wrong words."""
+        scores = self.scores(texts, labels, answers)
+        if isinstance(texts[0], str):
+            gold = [[_entity(*span) for span in spans] for spans in labels]
+        elif self._tag_labels.of_entities:
+            joined = [join_words(words, self.joiner) for words in texts]
+            texts = [text for text, _ in joined]
+            spans = [places for _, places in joined]
+            gold = [
+                [_entity(label, where[i][0], where[j - 1][1]) for label, i, j in entities_of(tags)]
+                for where, tags in zip(spans, labels, strict=True)
+            ]
+        else:
+            return tag_sections(texts, labels, [answer["tags"] for answer in answers], scores)
+        return entity_sections(texts, gold, [answer["entities"] for answer in answers], scores)
+
     def _all_scores(self, texts, labels, answers, scheme=None):
         if isinstance(texts[0], str):
             found = [[_span_of(entity) for entity in answer["entities"]] for answer in answers]
@@ -394,6 +423,10 @@ def _divided(words, borders):
     starts = np.append(words[:, 0], np.iinfo(words.dtype).max)
     inside = inside[starts[word] < inside]
     return np.stack([np.sort(np.append(words[:, i], inside)) for i in (0, 1)], axis=1)
+
+
+def _entity(label, start, end):
+    return {"label": label, "start": start, "end": end}
 
 
 def _span_of(entity):

@@ -41,7 +41,7 @@ QUESTIONS = json.dumps(
         ]
     }
 )
-CHOICES = '{"sent1": "the food", "endings": ["is great", "is my card"], "label": 0}\n' * 4
+CHOICES = '{"prompt": "the food", "endings": ["is great", "is my card"], "label": 0}\n' * 4
 
 #: Task → file, what it holds, arguments of train, scores, arguments of predict, a key of answers.
 CASES = {
