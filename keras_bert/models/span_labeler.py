@@ -73,7 +73,7 @@ class BertSpanLabeler(TaskModel):
     Raises:
         ValueError: If an option is out of range.
 
-    Source: section 4.2 and 4.3 of Devlin et al. 2018; google-research/bert ``run_squad.py``.
+    Source: sections 4.2 and 4.3 of Devlin et al. 2018; google-research/bert ``run_squad.py``.
 
     Example:
         >>> import keras_bert as kb
@@ -110,8 +110,8 @@ class BertSpanLabeler(TaskModel):
         for name, value in counts.items():
             if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name}={value!r}. Expected an int of 1 or more.")
-        self.max_query_length, self.max_answer_length = int(max_query_length), max_answer_length
-        self.n_best, self.metric = n_best, metric
+            setattr(self, name, int(value))
+        self.metric = metric
         self._allow_no_answer, self._null_threshold = allow_no_answer, float(null_threshold)
         self.head = self.add_head("span_labeler")
         self.built = True
