@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({**scores, "rows": len(examples), "skipped": len(examples.skipped)}))
     else:
+        width = max(map(len, scores)) + 2
         for name, score in scores.items():
-            print(f"{name:<10}{score:.4f}")
+            print(f"{name:<{width}}{score:.4f}")
     return 0
