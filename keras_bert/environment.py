@@ -28,7 +28,7 @@ def check_environment():
     if keras and int(keras.split(".")[0]) < 3:
         raise ImportError(
             f"keras_bert needs Keras 3, and keras {keras} is installed: "
-            "pip install -U 'keras>=3.11'."
+            "pip install -U 'keras>=3.15'."
         )
     tensorflow = next(filter(None, map(_version, TENSORFLOW)), None)
     text = _version("tensorflow-text")
