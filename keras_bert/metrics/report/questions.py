@@ -200,11 +200,12 @@ def _errors(questions, contexts, gold, predicted, f1, outcomes, worst):
 
 def _context(context, gold, predicted):
     spans = sorted({(a["start"], a["start"] + len(a["text"])) for a in gold if _has_place(a)})
+    # Annotators often agree but for a word: one note behind what they marked together.
+    first = {end: start for start, end in reversed(spans)}
     marks = []
-    for place, (start, end) in enumerate(spans):
-        # Annotators often agree but for a word: one note behind what they marked together.
-        apart = place + 1 == len(spans) or spans[place + 1][0] >= end
-        marks.append(Mark(start, end, "gold", "gold" if apart else None))
+    for start, end in spans:
+        inner = first[end] != start or any(s < end < e for s, e in spans)
+        marks.append(Mark(start, end, "gold", None if inner else "gold"))
     if predicted["text"] and _has_place(predicted):
         end = predicted.get("end") or predicted["start"] + len(predicted["text"])
         marks.append(Mark(predicted["start"], end, "predicted", "predicted"))

@@ -325,6 +325,18 @@ def test_questions():
     assert "Calibration" not in [section.title for section in sections]
 
 
+def test_gold_answers_that_overlap_have_one_note():
+    context = "only three divisions, or just three"
+    gold = [
+        {"text": text, "start": context.index(text)}
+        for text in ("only three divisions", "three", "three divisions", "just three")
+    ]
+    answer = {"text": "or", "start": 22, "end": 24}
+    sections = question_sections(["?"], [context], [gold], [answer], [0], [0])
+    shown = read(by_title(sections, "Worst errors").cards[0].text).text
+    assert "only three divisionsgold, orpredicted just threegold" in shown
+
+
 def test_questions_that_do_not_fit_together():
     with pytest.raises(ValueError, match=r"received 1 questions and \[1, 1, 1, 1, 2\]"):
         question_sections(["q"], ["c"], [[]], [{"text": ""}], [1], [1, 1])
