@@ -54,7 +54,8 @@ class Encoder(PartialTraining, keras.Model):
                 ``pytorch_model.bin`` or ``tf_model.h5``, sharded or not) of a BERT, RoBERTa, XLM-R,
                 CamemBERT, ELECTRA, ALBERT, DistilBERT, MobileBERT, ModernBERT or XLNet; a folder
                 of Google's TensorFlow 1 code (``bert_model.ckpt.*``) of a BERT, ALBERT, ELECTRA,
-                MobileBERT or XLNet; a TensorFlow 2 checkpoint of TF Model Garden's BERT, or a
+                MobileBERT or XLNet, with ``/generator`` behind it for the generator beside an
+                ELECTRA; a TensorFlow 2 checkpoint of TF Model Garden's BERT, or a
                 SavedModel of it as TF Hub and Kaggle have them; a preset folder of KerasHub
                 (``model.weights.h5``) of a BERT, RoBERTa, XLM-R, DistilBERT, ALBERT or ELECTRA; a
                 folder or file written by keras_bert; or ``hf://ORG/NAME``.
