@@ -9,7 +9,8 @@ Writes a checkpoint in another format: encoder, heads and tokenizer. What was wr
 and asked the same as the original: the largest difference of each output is printed."""
 _EXAMPLE = """\
 Example:
-  keras-bert convert uncased_L-12_H-768_A-12 bert-base --format huggingface"""
+  keras-bert convert uncased_L-12_H-768_A-12 bert-base --format huggingface
+  keras-bert convert uncased_L-12_H-768_A-12 bert-base.keras"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,15 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder, a .keras file or hf://ORGANISATION/NAME, in any format that is known",
     )
     parser.add_argument(
-        "target", type=arguments.path, metavar="FOLDER", help="a new folder, or an empty one"
+        "target",
+        type=arguments.path,
+        metavar="TARGET",
+        help="a new folder or an empty one, or a .keras file",
     )
     parser.add_argument(
         "--format",
-        default="huggingface",
         metavar="NAME",
         # Tested to be all of them; asking for them here would take TensorFlow's seconds.
-        help="huggingface (default), google (TensorFlow 1), garden (TensorFlow 2), tf_hub "
-        "(SavedModel), kerashub or keras_bert (.keras)",
+        help="huggingface (default for folders), google (TensorFlow 1), garden (TensorFlow 2), "
+        "tf_hub (SavedModel), kerashub or keras_bert (default for .keras files)",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_bert.metrics.regression import pearson, spearman
 from keras_bert.metrics.retrieval import mean_scores
 from keras_bert.models.nearest import neighbour_places, unit_vectors
 
@@ -51,23 +52,4 @@ def correlations(first, second) -> dict[str, float]:
         >>> correlations([1, 2, 3], [1, 4, 9])["spearman"]
         1.0
     """
-    return {
-        "pearson": _pearson(first, second),
-        "spearman": _pearson(_ranks(first), _ranks(second)),
-    }
-
-
-def _ranks(values):
-    """Places from 1 by rising value; equal values get the mean of theirs."""
-    _, inverse, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return ((2 * ends - counts + 1) / 2.0)[inverse]
-
-
-def _pearson(first, second):
-    """Pearson's correlation; NaN where one of the two does not vary."""
-    first, second = (
-        np.asarray(v, np.float64) - np.mean(v, dtype=np.float64) for v in (first, second)
-    )
-    norm = np.sqrt(np.sum(first**2) * np.sum(second**2))
-    return float(np.sum(first * second) / norm) if norm > 0 else float("nan")
+    return {"pearson": pearson(first, second), "spearman": spearman(first, second)}

@@ -147,6 +147,9 @@ def token_logits(head, encoder, sequence, positions=None, training=None):
         (batch, predictions or seq, vocab) float32.
     """
     if positions is not None:
-        sequence = ops.take_along_axis(sequence, ops.expand_dims(positions, -1), axis=1)
+        # Not take_along_axis, which broadcasts the places over all units, and fails on no rows.
+        batch, length, units = ops.shape(sequence)
+        places = positions + ops.expand_dims(ops.arange(batch, dtype="int32") * length, -1)
+        sequence = ops.take(ops.reshape(sequence, (-1, units)), places, axis=0)
     table = encoder.embeddings.word_embeddings if head.tied else None
     return head(sequence, table, training=training)

@@ -151,6 +151,16 @@ class BertMultipleChoice(TaskModel):
             "probabilities": probabilities,
         }
 
+    @property
+    def text_inputs(self):
+        """A prompt and its choices."""
+        return "prompt", "choices"
+
+    def text_specs(self):
+        """Prompts (batch,), and choices (batch, most), padded with ""."""
+        shapes = zip(self.text_inputs, ((None,), (None, None)), strict=True)
+        return [tf.TensorSpec(shape, tf.string, name) for name, shape in shapes]
+
     def text_answers(self, prompt, choices):
         """Answers strings, in the graph.
 
@@ -169,8 +179,14 @@ class BertMultipleChoice(TaskModel):
         truncated = tf.math.segment_max(rows.pop("truncated"), ragged.value_rowids())
         logits = ragged.with_values(tf.convert_to_tensor(self._row_logits(rows, training=False)))
         is_ragged = isinstance(choices, tf.RaggedTensor)
-        shape = None if is_ragged else (-1, tf.shape(choices)[1])
-        answers = self.answers(logits.to_tensor(ABSENT, shape=shape))
+        most = (
+            ragged.bounding_shape()[1]
+            if is_ragged
+            else tf.shape(choices, ragged.row_splits.dtype)[1]
+        )
+        # One at least: without a text there is none, and of none there is no best.
+        answers = self.answers(logits.to_tensor(ABSENT, shape=(-1, tf.maximum(most, 1))))
+        answers["probabilities"] = answers["probabilities"][:, :most]
         best = ragged.row_splits[:-1] + tf.cast(answers["index"], ragged.row_splits.dtype)
         if is_ragged:
             answers["probabilities"] = tf.RaggedTensor.from_tensor(

@@ -294,6 +294,11 @@ class BertSpanLabeler(TaskModel):
 
     # Answers.
 
+    @property
+    def text_inputs(self):
+        """A question and the text that is to answer it."""
+        return "question", "context"
+
     def text_answers(self, questions, contexts):
         """Answers questions, in the graph.
 
