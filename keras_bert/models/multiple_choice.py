@@ -179,11 +179,8 @@ class BertMultipleChoice(TaskModel):
         truncated = tf.math.segment_max(rows.pop("truncated"), ragged.value_rowids())
         logits = ragged.with_values(tf.convert_to_tensor(self._row_logits(rows, training=False)))
         is_ragged = isinstance(choices, tf.RaggedTensor)
-        most = (
-            ragged.bounding_shape()[1]
-            if is_ragged
-            else tf.shape(choices, ragged.row_splits.dtype)[1]
-        )
+        shape = ragged.bounding_shape() if is_ragged else tf.shape(choices, tf.int64)
+        most = shape[1]
         # One at least: without a text there is none, and of none there is no best.
         answers = self.answers(logits.to_tensor(ABSENT, shape=(-1, tf.maximum(most, 1))))
         answers["probabilities"] = answers["probabilities"][:, :most]
@@ -193,6 +190,9 @@ class BertMultipleChoice(TaskModel):
                 answers["probabilities"], ragged.row_lengths()
             )
         return {"choice": tf.gather(ragged.values, best), **answers, "truncated": truncated}
+
+    def _string_specs(self, sides):
+        return [tf.TensorSpec((None,), tf.string), tf.RaggedTensorSpec((None, None), tf.string)]
 
     def strings(self, texts):
         """The prompts, and the choices as a ragged tensor."""

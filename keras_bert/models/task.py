@@ -483,10 +483,14 @@ class TaskModel(HeadModel):
         if sides not in self._text_answer_functions:
             self._text_answer_functions[sides] = tf.function(
                 lambda *texts: self.text_answers(*texts),
-                input_signature=[tf.TensorSpec((None,), tf.string)] * sides,
+                input_signature=self._string_specs(sides),
                 autograph=False,
             )
         return self._text_answer_functions[sides]
+
+    def _string_specs(self, sides):
+        """Of what kinds the tensors are that ``strings`` makes."""
+        return [tf.TensorSpec((None,), tf.string)] * sides
 
     def _forget_graphs(self):
         super()._forget_graphs()
