@@ -20,6 +20,16 @@ import pytest
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 
 
+def pytest_configure(config):
+    """Imports the package where warnings of several test processes are gathered.
+
+    pytest-xdist makes them anew there, in a thread for each process, and of two threads that import
+    a package at once one gets half of it.
+    """
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        import keras_bert.models  # noqa: F401
+
+
 @pytest.fixture(autouse=True)
 def seeds():
     """Every test starts from the same random state, in whatever order tests run."""

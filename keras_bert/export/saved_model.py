@@ -18,7 +18,8 @@ from keras_bert.export import verification, versions
 from keras_bert.export.answers import dense_answers, dense_text_answers
 from keras_bert.export.ask import METADATA
 from keras_bert.export.errors import ExportError
-from keras_bert.models.task import INPUT_SIGNATURE, TaskModel, UntrainedHeadWarning
+from keras_bert.models.answering import INPUT_SIGNATURE, UntrainedHeadWarning
+from keras_bert.models.task import TaskModel
 
 __all__ = ["saved_model"]
 

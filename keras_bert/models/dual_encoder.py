@@ -14,9 +14,10 @@ from keras_bert.data.comparisons import comparison_tensors, read_comparisons
 from keras_bert.data.inputs import is_texts, read_texts_argument
 from keras_bert.data.text_groups import TextGroups
 from keras_bert.layers.pooling import EmbeddingHead
+from keras_bert.models.answering import INPUT_SIGNATURE, strings_of
 from keras_bert.models.embedding_scores import correlations, cosines, retrieval_scores
 from keras_bert.models.nearest import nearest, unit_vectors
-from keras_bert.models.task import INPUT_SIGNATURE, TaskModel, strings_of
+from keras_bert.models.task import TaskModel
 
 __all__ = ["DualEncoder"]
 

@@ -1,0 +1,381 @@
+"""Fitting: how task models are trained and scored, and what of users' data they take for it."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_bert.data.batching import (
+    length_grouped_batches,
+    sorted_batches,
+    without_autotuning,
+)
+from keras_bert.data.inputs import is_texts
+from keras_bert.data.tf_elements import text_elements
+
+__all__ = ["Fitting"]
+
+
+class Fitting:
+    """``compile``, ``fit`` and ``evaluate`` of text, for a ``TaskModel``, which see."""
+
+    def compile(
+        self,
+        optimizer=None,
+        loss=None,
+        metrics=None,
+        learning_rate=None,
+        warmup=None,
+        jit_compile="auto",
+        layer_decay=None,
+        accumulate=None,
+        **kwargs,
+    ):
+        """Sets optimiser, loss and metrics; what is left out gets the task's defaults.
+
+        Args:
+            optimizer: Default: ``AdamW`` with warm-up and linear decay over the run that
+                ``fit`` is asked for, weight decay 0.01 and clipping at global norm 1.
+            loss: Default: the task's loss.
+            metrics: Default: the task's metrics.
+            learning_rate: Peak learning rate of the default optimiser; default: the task's, see
+                ``keras_bert.training.recipe``.
+            warmup: Share of the steps spent in warm-up by the default optimiser; default: the
+                task's.
+            jit_compile: Whether the training step is compiled by XLA. "auto": on a single GPU
+                only. On CPU, oneDNN's fused kernels are as fast, and XLA would compile anew for
+                every length.
+            layer_decay: Factor from the learning rate of each layer to that of the one below it,
+                such as 0.95, of the default optimiser; default: 1.
+            accumulate: Batches whose gradients the default optimiser takes a step by; default: 1.
+            **kwargs: Passed to ``keras.Model.compile``.
+
+        Raises:
+            ValueError: If ``layer_decay`` or ``accumulate`` is given with another optimiser.
+        """
+        # Upwards on purpose: a task model comes compiled, and what it is compiled with belongs
+        # to training.
+        from keras_bert.training import default_optimizer
+
+        if optimizer is None:
+            optimizer = default_optimizer(self, learning_rate, warmup, layer_decay, accumulate)
+        elif layer_decay is not None or accumulate is not None:
+            raise ValueError(
+                "layer_decay and accumulate are of the default optimiser. Make yours with them: "
+                "kb.AdamW(..., layer_decay=0.95, gradient_accumulation_steps=4)."
+            )
+        if jit_compile == "auto":
+            jit_compile = len(tf.config.list_physical_devices("GPU")) == 1
+        super().compile(
+            optimizer=optimizer,
+            loss=self.default_loss() if loss is None else loss,
+            metrics=self.default_metrics() if metrics is None else metrics,
+            jit_compile=jit_compile,
+            **kwargs,
+        )
+
+    def get_compile_config(self):
+        """What ``compile`` was called with, for saving."""
+        return self._compile_config.serialize() if self.compiled else None
+
+    def compile_from_config(self, config):
+        """Compiles as a saved model was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        *,
+        batch_size=None,
+        epochs=1,
+        validation_data=None,
+        patience=None,
+        monitor=None,
+        restore_best=None,
+        accumulate=None,
+        tensorboard=None,
+        **kwargs,
+    ):
+        """Trains on text.
+
+        Args:
+            x: Texts (strings or (text, text) pairs) with labels in ``y``; or a list of
+                (text, label) or ((text, text), label); or ``Examples``; or a
+                ``tf.data.Dataset`` of (text, label), batched or not. Anything else goes to
+                ``keras.Model.fit`` as it is.
+            y: Labels, where ``x`` holds texts alone.
+            batch_size: Texts per batch; default: the task's, see ``keras_bert.training.recipe``.
+            epochs: Passes over the data. How many are usual for the task,
+                ``keras_bert.training.recipe`` says.
+            validation_data: Like ``x``, or a pair (texts, labels).
+            patience: Epochs without a better score of the validation data after which training
+                stops; default: it goes on to the last.
+            monitor: The score that ``patience`` and ``restore_best`` go by, with its ``val_`` or
+                without; default: the task's ``main_metric``. Its name says whether more is better.
+            restore_best: Whether the model ends with the weights of the best epoch; default: where
+                ``patience`` is given.
+            accumulate: Batches whose gradients make one step, so that a step has
+                ``batch_size * accumulate`` texts in the memory of ``batch_size``; what is left at
+                the end of an epoch makes a smaller one. Default: as compiled. Another number than
+                compiled with compiles anew, with an optimiser that starts from the beginning.
+            tensorboard: Folder for TensorBoard's logs, the learning rate among them.
+            **kwargs: Passed to ``keras.Model.fit``.
+
+        Returns:
+            The ``keras.callbacks.History``.
+
+        An interrupt (Ctrl-C) leaves the model with the weights of the best epoch so far, by
+        validation loss unless ``restore_best`` goes by another score, or the latest without
+        validation data, and is raised again.
+
+        Raises:
+            TypeError: If something is no text; the message names its place.
+            ValueError: On an unknown label, a label missing, or no data; if ``patience`` or
+                ``restore_best`` is given without validation data, or there is no such score.
+        """
+        # Upwards on purpose: see compile.
+        from keras_bert.training import recipe
+        from keras_bert.training.callbacks import EpochEnd, TensorBoard, best_epoch
+
+        if not self.compiled:
+            self.compile()
+        has_validation = validation_data is not None or bool(kwargs.get("validation_split"))
+        verbose = int(kwargs.get("verbose", 1) != 0)
+        stopper = best_epoch(self, monitor, patience, restore_best, has_validation, verbose)
+        if accumulate is not None:
+            self._accumulate(accumulate)
+        # Here, because XLA cannot create variables while it compiles the first step.
+        self.optimizer.build(self.trainable_variables)
+        if is_texts(x):
+            batch_size = batch_size or recipe(self).batch_size
+            x, y, batch_size = self._training_dataset(x, y, batch_size), None, None
+            kwargs["shuffle"] = False  # the dataset does, by length
+        steps = self._start_schedule(x, batch_size or 32, epochs, kwargs)
+        if validation_data is not None:
+            examples, validation_data = self._labelled_data(
+                *_split_validation(validation_data), kwargs.get("validation_batch_size")
+            )
+            self._validation_examples = examples
+        restores = stopper is not None and stopper.restore_best_weights
+        keeper = stopper if restores else _BestWeights()
+        callbacks = [*_as_callbacks(kwargs.pop("callbacks", None)), _MarkTrained()]
+        if self._accumulates():
+            # First: the others are to see the weights that the epoch ends with.
+            callbacks.insert(0, EpochEnd(_inner(self.optimizer), steps))
+        callbacks += [stopper] if stopper is not None else []
+        callbacks += [keeper] if keeper is not stopper else []
+        callbacks += [TensorBoard(tensorboard)] if tensorboard is not None else []
+        try:
+            return super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                validation_data=validation_data,
+                callbacks=callbacks,
+                **kwargs,
+            )
+        except KeyboardInterrupt:
+            keeper.restore()
+            raise
+        finally:
+            self._validation_examples = None
+
+    def train_step(self, data):
+        """One step, only once the batch is there."""
+        # A dataset that ends without having said when would otherwise take one more optimiser
+        # step before its end is noticed. XLA compiles the step apart from the dataset.
+        wait_for = [] if self.jit_compile else tf.nest.flatten(data)
+        with tf.control_dependencies([part for part in wait_for if tf.is_tensor(part)]):
+            return super().train_step(data)
+
+    def evaluate(self, x=None, y=None, *, batch_size=None, return_dict=True, **kwargs):
+        """Scores the model on labelled text.
+
+        Args:
+            x: As in ``fit``.
+            y: As in ``fit``.
+            batch_size: Texts per step; default 32.
+            return_dict: Whether scores come by name; False gives Keras' list.
+            **kwargs: Passed to ``keras.Model.evaluate``.
+
+        Returns:
+            ``{"loss": ..., ...}`` with one entry per metric.
+        """
+        if not self.compiled:
+            self.compile()
+        # fit evaluates through here too, with a dataset that is ready.
+        in_fit = kwargs.get("_use_cached_eval_dataset")
+        examples = self._validation_examples if in_fit else None
+        if is_texts(x):
+            self._warn_of_fresh_head("evaluate")
+            examples, x = self._labelled_data(x, y, batch_size)
+            y, batch_size = None, None
+        found = super().evaluate(x, y, batch_size=batch_size, return_dict=True, **kwargs)
+        if examples is not None and self.has_scores:
+            found |= self.scores(*examples, self._answer_all(examples[0], batch_size or 32))
+        return found if return_dict else list(found.values())
+
+    # Data.
+
+    def _training_dataset(self, x, y, batch_size):
+        if isinstance(x, tf.data.Dataset):
+            return self._map_dataset(x, batch_size)
+        texts, labels = self.read_labelled(x, y)
+        self._note_pairs(isinstance(texts[0], tuple | list))
+        rows = self.labelled_rows(texts, labels)
+        # Drawn from NumPy's global generator, so that keras.utils.set_random_seed decides it.
+        seed, epoch = int(np.random.randint(2**31)), -1
+
+        def batches():
+            nonlocal epoch
+            epoch += 1
+            return length_grouped_batches(rows.lengths, batch_size, seed=seed + epoch)
+
+        return rows.dataset(batches)
+
+    def _note_pairs(self, pairs):
+        # RoBERTa and DistilBERT tell texts apart by the separators between them alone.
+        by_types = self.preprocessor is not None and self.preprocessor.tokenizer.segment_types
+        if pairs and by_types and self.encoder.config.type_vocab_size == 1:
+            raise ValueError(
+                "These are pairs of texts, whose tokens get segment types 0 and 1, and this "
+                "encoder has type_vocab_size=1."
+            )
+        self.takes_pairs = pairs
+
+    def _labelled_data(self, x, y=None, batch_size=None):
+        """The examples, where they can be had, and what Keras evaluates: of any form of data."""
+        if isinstance(x, tf.data.Dataset):
+            return None, self._map_dataset(x, batch_size or 32) if is_texts(x) else x
+        if not is_texts(x):
+            return None, (x, y) if y is not None else x
+        texts, labels = self.read_labelled(x, y)
+        rows = self.evaluated_rows(texts, labels)
+        batches = sorted_batches(rows.lengths, batch_size or 32)
+        return (texts, labels), rows.dataset(lambda: batches)
+
+    def _map_dataset(self, dataset, batch_size):
+        """A user's dataset of (text or pair, label), tokenised batch by batch."""
+        dataset = text_elements(dataset, with_labels=True)
+        spec = dataset.element_spec
+        if not isinstance(spec, tuple) or len(spec) < 2:
+            raise ValueError(
+                f"Expected a tf.data.Dataset of (text, label); received elements {spec}."
+            )
+        if not tf.nest.flatten(spec)[0].shape.rank:
+            dataset = dataset.batch(batch_size)
+        self._note_pairs(len(tf.nest.flatten(spec[0])) == 2)
+
+        def to_ids(texts, labels, *rest):
+            texts = tuple(tf.nest.flatten(texts)) if self.takes_pairs else texts
+            return (self.text_preprocessor()(texts), self.graph_targets(labels), *rest)
+
+        dataset = dataset.map(to_ids, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        return without_autotuning(dataset)
+
+    def graph_targets(self, labels: tf.Tensor) -> tf.Tensor:
+        """``targets`` for tensors, in a ``tf.data`` pipeline."""
+        raise NotImplementedError
+
+    def _accumulate(self, batches):
+        """Has the optimiser take a step once in so many batches."""
+        # Upwards on purpose: see compile.
+        from keras_bert.training import AdamW
+        from keras_bert.training.recipes import accumulation_steps
+
+        steps, optimizer = accumulation_steps(batches), _inner(self.optimizer)
+        if steps == optimizer.gradient_accumulation_steps:
+            return
+        if not isinstance(optimizer, AdamW):
+            raise ValueError(
+                f"accumulate goes with kb.AdamW; this model is compiled with "
+                f"{type(optimizer).__name__}. Give that gradient_accumulation_steps={batches}."
+            )
+        self.recompile(gradient_accumulation_steps=steps)
+
+    def _accumulates(self):
+        optimizer = _inner(self.optimizer)
+        return hasattr(optimizer, "finish_accumulation") and optimizer.gradient_accumulation_steps
+
+    def _start_schedule(self, x, batch_size, epochs, kwargs):
+        """Tells optimiser and learning-rate schedule of a run; returns its batches per epoch.
+
+        None where neither asks for them.
+        """
+        optimizer = _inner(self.optimizer)
+        schedule = getattr(optimizer, "_learning_rate", None)
+        if not hasattr(schedule, "start_run") and not self._accumulates():
+            return None
+        steps = kwargs.get("steps_per_epoch") or _steps_of(x, batch_size)
+        updates = steps
+        if self._accumulates():
+            optimizer.drop_accumulation()  # what an interrupted run has left
+            updates = -(-steps // optimizer.gradient_accumulation_steps)
+        if hasattr(schedule, "start_run"):
+            epochs -= kwargs.get("initial_epoch", 0)
+            schedule.start_run(int(optimizer.iterations), updates * epochs)
+        return steps
+
+
+class _MarkTrained(keras.callbacks.Callback):
+    """Notes that the head has been trained, after the first step."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.head_is_fresh = False
+
+
+class _BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the lowest validation loss, for an interrupt."""
+
+    def __init__(self):
+        super().__init__()
+        self._best, self._weights = np.inf, None
+
+    def on_epoch_end(self, epoch, logs=None):
+        loss = (logs or {}).get("val_loss")
+        if loss is not None and loss < self._best:
+            self._best, self._weights = loss, self.model.get_weights()
+
+    def restore(self):
+        """Gives the model its best weights so far, if there was a validated epoch."""
+        if self._weights is not None:
+            self.model.set_weights(self._weights)
+
+
+def _inner(optimizer):
+    """The optimiser itself: in float16 Keras wraps it in one that scales the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _steps_of(x, batch_size):
+    """Steps in one pass over what ``keras.Model.fit`` takes."""
+    if isinstance(x, tf.data.Dataset):
+        steps = int(x.cardinality())
+        if steps == tf.data.INFINITE_CARDINALITY:
+            raise ValueError("The dataset never ends: give steps_per_epoch.")
+        if steps == tf.data.UNKNOWN_CARDINALITY:
+            steps = int(x.reduce(np.int64(0), lambda count, *_: count + 1))
+        return steps
+    if isinstance(x, keras.utils.PyDataset):
+        return x.num_batches
+    return -(-len(tf.nest.flatten(x)[0]) // batch_size)
+
+
+def _as_callbacks(callbacks):
+    return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks] * bool(callbacks)
+
+
+def _split_validation(data):
+    """(texts, labels) as Keras takes it, against a tuple of two (text, label) items."""
+    if (
+        isinstance(data, tuple)
+        and len(data) == 2
+        and all(isinstance(part, list | np.ndarray | tf.Tensor) for part in data)
+    ):
+        return data
+    return data, None
