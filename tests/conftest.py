@@ -10,6 +10,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 # TensorFloat-32 keeps 10 bits of a product's factors: on a GPU no tolerance here would hold.
 os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
 
+import gc
 import random
 import sys
 from pathlib import Path
@@ -40,6 +41,18 @@ def seeds():
         import keras
 
         keras.utils.set_random_seed(20)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_collection():
+    """Keeps what modules leave behind from being looked through by every collection of garbage.
+
+    Graphs and their functions are many small objects: by the end of a run they made each collection
+    take seconds.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -180,7 +180,9 @@ def tensors_of(folder):
     return {name: tensors.stored(name) for name in tensors}
 
 
-@pytest.mark.parametrize(("name", "dropout"), [("encoder", 0.0), ("masked_lm", 0.1)])
+@pytest.mark.parametrize(
+    ("name", "dropout"), [("encoder", 0.0), pytest.param("masked_lm", 0.1, marks=pytest.mark.slow)]
+)
 def test_there_and_back(name, dropout, tmp_path):
     source, arrays = tmp_path / "4", FIXTURES / f"{name}.npz"
     with tarfile.open(FIXTURES / f"{name}.tar.xz") as archive:

@@ -92,7 +92,13 @@ def made(tmp_path_factory, tiny_checkpoint):
     return make
 
 
-@pytest.mark.parametrize("task", CASES)
+#: Minutes all together; what the others are made of is tested where it is.
+QUICK = ("tagging",)
+
+
+@pytest.mark.parametrize(
+    "task", [*QUICK, *(pytest.param(t, marks=pytest.mark.slow) for t in CASES if t not in QUICK)]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_trained_scored_and_asked(made, task):
     folder, data, output = made(task)
@@ -110,7 +116,9 @@ def test_trained_scored_and_asked(made, task):
     assert code == 0 and out.strip(), err
 
 
-@pytest.mark.parametrize("task", ["tagging", "question-answering"])
+@pytest.mark.parametrize(
+    "task", ["tagging", pytest.param("question-answering", marks=pytest.mark.slow)]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_answers_to_a_file_of_the_task(made, task):
     folder, data, _ = made(task)
@@ -146,6 +154,7 @@ def test_what_needs_validation(tiny_checkpoint, data, tmp_path, capsys, option):
     assert f"{option} needs --validation" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_several_seeds_and_parts(tiny_checkpoint, data, tmp_path):
     code, out, err = run(

@@ -65,7 +65,7 @@ def test_refused_files(tiny_checkpoint, data, write, tmp_path):
     out = tmp_path / "out"
     assert "nothing.csv does not exist" in failure(*train(tiny_checkpoint, "nothing.csv", out))
     assert "has no data files" in failure(*train(tiny_checkpoint, tmp_path, out))
-    assert "the suffix is .txt" in failure(*train(tiny_checkpoint, write("a", "a.txt"), out))
+    assert "the suffix is .doc" in failure(*train(tiny_checkpoint, write("a", "a.doc"), out))
     assert "nowhere" in failure(*train(tmp_path / "nowhere", data, out))
     assert str(tmp_path) in failure(*train(tmp_path, data, out))
     validation = write("text,label\nhi,praise\nhi,unknown\n")

@@ -111,6 +111,7 @@ def test_a_task_of_its_own_with_ragged_answers_and_lists_of_texts(tiny_checkpoin
         make_requests(model, model.text_inputs, [("why", "good")])
 
 
+@pytest.mark.slow
 def test_an_export_of_texts_that_answers_otherwise_is_not_kept(tiny_checkpoint, tmp_path):
     model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint), seq_length=16, stride=4)
     answers, drift = model.answers, iter([0.0, 2e-5])
@@ -124,6 +125,7 @@ def test_an_export_of_texts_that_answers_otherwise_is_not_kept(tiny_checkpoint, 
     assert not list(tmp_path.glob("model/*"))
 
 
+@pytest.mark.slow
 def test_any_number_of_labels(tiny_checkpoint, texts, tmp_path):
     model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint), multi_label=True)
     found = np.sort(np.ravel([answer["probabilities"] for answer in model.predict(texts)]))
@@ -139,6 +141,7 @@ def test_any_number_of_labels(tiny_checkpoint, texts, tmp_path):
         np.testing.assert_allclose(answer["probabilities"], wanted["probabilities"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_number(fixtures, texts, tmp_path, capsys):
     folder = fixtures / "problems" / "regression"
     model = kb.BertClassifier.from_pretrained(str(folder))
@@ -151,6 +154,7 @@ def test_a_number(fixtures, texts, tmp_path, capsys):
     assert '{"value": ' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pairs", [False, True])
 def test_long_texts_in_windows(tiny_checkpoint, texts, tmp_path, pairs):
     model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint), seq_length=16, stride=4)

@@ -53,6 +53,7 @@ def test_answers_in_contexts(exported):
         assert abs(answer["no_answer_score"] - ours["no_answer_score"]) < 1e-4
 
 
+@pytest.mark.slow
 def test_choices(exported):
     model, loaded = exported("BertMultipleChoice")
     examples = [("the food", ["is great", "is my card"]), ("my card", ["a", "b", "is late"])]
@@ -62,6 +63,7 @@ def test_choices(exported):
     assert answers[0]["probabilities"][2] == 0
 
 
+@pytest.mark.slow
 def test_masked_words(exported):
     model, loaded = exported("BertMaskedLM")
     mask = model.preprocessor.tokenizer.mask_token
@@ -71,6 +73,7 @@ def test_masked_words(exported):
     assert answer["token"].tolist() == [[word["token"] for word in gap] for gap in ours]
 
 
+@pytest.mark.slow
 def test_embeddings(exported):
     model, loaded = exported("DualEncoder", pooling="mean")
     found = np.stack([a["embedding"] for a in ask.ask(loaded, ["my card", TEXT])])

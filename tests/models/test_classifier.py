@@ -106,7 +106,9 @@ def test_without_a_vocabulary_it_takes_ids_only(model, tmp_path):
     assert not (tmp_path / "saved").exists()
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy", [pytest.param("mixed_float16", marks=pytest.mark.slow), "mixed_bfloat16"]
+)
 def test_trains_in_mixed_precision_as_in_full(tiny_checkpoint, policy):
     losses = []
     for dtype in ("float32", policy):
@@ -199,7 +201,7 @@ def test_unknown_label_is_named(model, label):
 # Forms of data.
 
 
-@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("batched", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_tf_data(model, batched):
     texts, labels = zip(*TRAIN, strict=True)
     dataset = tf.data.Dataset.from_tensor_slices((list(texts), list(labels)))
@@ -391,6 +393,7 @@ def test_encoder_without_pooler(model):
         kb.BertClassifier(encoder, model.preprocessor, LABELS)
 
 
+@pytest.mark.slow
 def test_metrics_by_name_under_xla(model):
     model.compile(metrics=["accuracy"], jit_compile=True)
     history = model.fit(TRAIN, epochs=1, batch_size=len(TRAIN), verbose=0)

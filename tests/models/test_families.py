@@ -81,6 +81,7 @@ def test_trains_and_comes_back(model, tmp_path):
     np.testing.assert_allclose(probabilities(again, TEXTS), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["roberta"], indirect=True)
 def test_export_answers_alike(model, tmp_path):
     path = kb.export.saved_model(model, str(tmp_path / "exported"))

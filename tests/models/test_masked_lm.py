@@ -71,6 +71,7 @@ def test_batches_and_order_do_not_matter(models):
         assert one[0][0]["score"] == pytest.approx(other[0][0]["score"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_pairs(models):
     pair = ("see [MASK] you", "it [MASK]")
     ((first, second),) = models["bert"].predict([pair])
@@ -160,6 +161,7 @@ def test_other_tokens_are_hidden_in_every_epoch(model):
     assert len({positions.tobytes() for positions in passes}) > 1
 
 
+@pytest.mark.slow
 def test_tf_data_and_files(model):
     texts = tf.data.Dataset.from_tensor_slices(TEXTS)
     labelled = tf.data.Dataset.from_tensor_slices((TEXTS, [0] * 5)).batch(2)

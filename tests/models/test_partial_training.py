@@ -201,6 +201,7 @@ def test_lora_in_every_family(load, family, tmp_path):
     assert inner_paths(again.trainable_weights) == inner_paths(load(family).trainable_weights)
 
 
+@pytest.mark.slow
 def test_lora_is_trained_answers_and_is_exported(load, tmp_path):
     model = load("bert")
     texts = [text for text, _ in TRAIN[:3]]
@@ -310,6 +311,7 @@ def test_models_that_are_not_compiled(fixtures):
     assert not model.compiled
 
 
+@pytest.mark.slow
 def test_half_precision_and_xla(fixtures):
     """With gradients of two batches to a step: all that adds to a step, at once."""
     model = kb.BertClassifier.from_pretrained(

@@ -374,6 +374,7 @@ def test_loss_does_not_see_padding(model):
     assert together == pytest.approx(np.mean(alone), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_trains_in_a_graph_without_warnings(model):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

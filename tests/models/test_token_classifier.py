@@ -151,6 +151,7 @@ def test_windows_answer_what_cutting_loses(trained):
     assert rows.targets.to_list() == [[-1, *[0] * 30, -1]]
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_words(eager_finder):
     """As plain text and as words; memory does not grow with the windows (see TOKENS_AT_ONCE)."""
     text = "the foöd in rome " * 25_000
@@ -308,6 +309,7 @@ def test_tags_are_written_in_the_scheme_of_the_labels(model):
     assert model.read_labelled([numbers])[1] == [["B-PER", "O"]]
 
 
+@pytest.mark.slow
 def test_parts_of_speech(tokenizer):
     data = [
         (["the", "food", "is", "good"], ["DET", "NOUN", "VERB", "ADJ"]),
@@ -341,6 +343,7 @@ def test_chinese_words_and_their_text():
     assert model.predict([["我", "在", "人文", "大楼"]])[0]["text"] == "我在人文大楼"
 
 
+@pytest.mark.slow
 def test_tf_data(model):
     def elements():
         yield from WORDS

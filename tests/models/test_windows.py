@@ -155,6 +155,7 @@ def test_pairs_with_windows_over_the_second_text(tiny_checkpoint):
         model.predict([("good " * 40, "bad " * 40)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"multi_label": True}, {"num_labels": 1, "labels": None}])
 def test_windows_of_other_problems(tiny_checkpoint, options):
     model = load(tiny_checkpoint, **options)

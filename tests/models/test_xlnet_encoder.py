@@ -266,6 +266,7 @@ def test_classifier_from_text_to_file(classifier, tmp_path):
     np.testing.assert_allclose(probabilities(again, texts), together, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_exported_classifier_answers_alike(classifier, tmp_path):
     classifier.head_is_fresh = False
     path = kb.export.saved_model(classifier, str(tmp_path / "exported"))

@@ -128,6 +128,7 @@ def test_learning_says_how_far_it_is():
     assert told[-1] == ("learning", 25_003, 25_003) and len(told) == 3
 
 
+@pytest.mark.slow
 def test_learning_is_the_same_in_every_process_and_order():
     # Many ties, which the trainer by itself settles in another way each time.
     lines = corpus(3)

@@ -61,6 +61,7 @@ def test_the_same_seed_gives_the_same_run():
     assert draws[0] == draws[1]
 
 
+@pytest.mark.slow
 def test_best_by_validation_and_by_loss():
     scores = {0: table(0.9, 0.1, loss=0.2), 1: table(0.5, 0.6, loss=0.4)}
     runs = over_seeds(make_with(scores, []), "train", "test", 2, validation="validation")
@@ -95,5 +96,5 @@ def test_a_model(tiny_checkpoint):
         return kb.BertClassifier.from_pretrained(str(tiny_checkpoint), labels=["bad", "good"])
 
     runs = over_seeds(make, train, train, seeds=[5], verbose=0)
-    assert set(runs.mean) == {"loss", "accuracy", "macro_f1"}
+    assert set(runs.mean) == {"loss", "accuracy", "macro_f1", "matthews_correlation"}
     assert isinstance(runs.best_model, keras.Model)
