@@ -101,9 +101,6 @@ TASKS = {
     "masked-words": Task("BertMaskedLM", None, _word_lines, with_labels=False),
 }
 
-#: Suffixes of files of tagged words and of questions.
-_OTHER_SUFFIXES = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".bioes", ".json")
-
 #: A classifier's ``problem_type`` → task.
 _PROBLEMS = {
     "multi_label_classification": "multi-label",
@@ -120,9 +117,9 @@ def task_of_model(model) -> str:
 
 def is_data(path: str) -> bool:
     """Whether a file is more than lines of text, by its suffix."""
-    from keras_bert.data.sources import SUFFIXES
+    from keras_bert.data.reading import DATA_SUFFIXES
 
-    return os.path.splitext(path)[1].lower() in (*SUFFIXES, *_OTHER_SUFFIXES)
+    return os.path.splitext(path)[1].lower() in DATA_SUFFIXES
 
 
 def task_of_examples(examples: Examples) -> str | None:

@@ -12,7 +12,9 @@ from keras_bert.text.preprocessor import string_tensor
 __all__ = [
     "TokenizedTexts",
     "TruncationWarning",
+    "dataset_of_batches",
     "length_grouped_batches",
+    "rows_of",
     "sorted_batches",
     "text_batches",
     "tokenized",
@@ -83,16 +85,7 @@ class TokenizedTexts:
         Returns:
             Elements ``(ids, targets)``, or ``ids`` without targets; the cardinality is known.
         """
-        count = len(batches())
-        rows = tf.data.Dataset.from_generator(
-            lambda: iter(batches()), output_signature=tf.TensorSpec((None,), tf.int64)
-        )
-        rows = rows.apply(tf.data.experimental.assert_cardinality(count))
-        if self.targets is None:
-            return without_autotuning(rows.map(self.batch).prefetch(2))
-        targets = tf.constant(self.targets)
-        labelled = rows.map(lambda r: (self.batch(r), tf.gather(targets, r)))
-        return without_autotuning(labelled.prefetch(2))
+        return dataset_of_batches(batches, self.batch, rows_of(self.targets))
 
 
 def tokenized(tokenizer, texts: list) -> tf.RaggedTensor:
@@ -102,6 +95,33 @@ def tokenized(tokenizer, texts: list) -> tf.RaggedTensor:
         for i in range(0, len(texts), TOKENIZER_CHUNK)
     ]
     return chunks[0] if len(chunks) == 1 else tf.concat(chunks, axis=0)
+
+
+def rows_of(targets):
+    """What picks rows of an array, once it is a tensor; None where there is none."""
+    if targets is None:
+        return None
+    tensor = tf.constant(targets)
+    return lambda rows: tf.gather(tensor, rows)
+
+
+def dataset_of_batches(batches, batch, targets_of=None) -> tf.data.Dataset:
+    """A dataset of packed batches, one per array of row numbers.
+
+    Args:
+        batches: A function that returns the arrays of one pass; called anew for each pass.
+        batch: Row numbers (batch,) int64 → ids.
+        targets_of: Row numbers → targets; None: there are none.
+
+    Returns:
+        Elements ``(ids, targets)``, or ``ids`` without targets; the cardinality is known.
+    """
+    rows = tf.data.Dataset.from_generator(
+        lambda: iter(batches()), output_signature=tf.TensorSpec((None,), tf.int64)
+    )
+    rows = rows.apply(tf.data.experimental.assert_cardinality(len(batches())))
+    elements = batch if targets_of is None else lambda r: (batch(r), targets_of(r))
+    return without_autotuning(rows.map(elements).prefetch(2))
 
 
 def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -13,9 +13,8 @@ import collections
 import dataclasses
 import os
 import re
-from collections.abc import Sequence
 
-from keras_bert.data.examples import Examples, SourceError, counted, listed, shown
+from keras_bert.data.examples import Examples, SourceError, counted, shown
 from keras_bert.data.labels import text_problem
 from keras_bert.data.tags import (
     OUTSIDE,
@@ -65,42 +64,10 @@ class TaggedExamples(Examples):
         """The labels of a model for these tags: ``"O"``, then ``B-`` and ``I-`` of every type."""
         return tag_names({tag for tags in self.labels or () for tag in tags})
 
-    def with_known_labels(
-        self, known: Sequence[str], skip_bad_rows: bool = False
-    ) -> "TaggedExamples":
-        """These sentences, once every tag is known to be one of ``known``.
+    noun = "tag"
 
-        Args:
-            known: the labels a model has.
-            skip_bad_rows: leave sentences with other tags out and list them in ``skipped``.
-
-        Returns:
-            ``self``, or new examples where sentences were left out.
-
-        Raises:
-            SourceError: a tag is not in ``known``, or no sentence is left.
-        """
-        names, kept, skipped = set(known), [], list(self.skipped)
-        for index, (row, tags) in enumerate(zip(self.rows, self.labels or (), strict=False)):
-            unknown = [tag for tag in tags if tag not in names]
-            if not unknown:
-                kept.append(index)
-                continue
-            reason = f"unknown tag {shown(unknown[0])}; the model knows {listed(known)}"
-            if not skip_bad_rows:
-                raise SourceError(self.path, row, reason)
-            skipped.append((row, reason))
-        if len(skipped) == len(self.skipped):
-            return self
-        examples = dataclasses.replace(
-            self,
-            texts=[self.texts[index] for index in kept],
-            labels=[self.labels[index] for index in kept],
-            rows=[self.rows[index] for index in kept],
-            skipped=sorted(skipped),
-        )
-        examples.require_some()
-        return examples
+    def _names_in(self, label):
+        return label
 
     def describe(self) -> str:
         """What was found, in one line: sentences, words, columns, scheme, types, what is broken."""

@@ -87,11 +87,16 @@ class Examples:
             return list(self.classes)
         return sorted(set(self._named()))
 
+    #: What messages call a label.
+    noun = "label"
+
     def _named(self) -> Iterable[str]:
         """Every name in ``labels``."""
-        if self.label_kind == "labels":
-            return (name for names in self.labels or () for name in names)
-        return self.labels or ()
+        return (name for label in self.labels or () for name in self._names_in(label))
+
+    def _names_in(self, label: Label) -> Iterable[str]:
+        """The names in one label."""
+        return _as_names(label)
 
     def select(self, indices: Iterable[int]) -> "Examples":
         """Some of these examples, by their index from 0."""
@@ -121,11 +126,11 @@ class Examples:
             return self
         kept, skipped = [], list(self.skipped)
         for index, (row, label) in enumerate(zip(self.rows, self.labels, strict=True)):
-            unknown = [name for name in _as_names(label) if name not in names]
+            unknown = [name for name in self._names_in(label) if name not in names]
             if not unknown:
                 kept.append(index)
                 continue
-            reason = f"unknown label {shown(unknown[0])}; the model knows {listed(known)}"
+            reason = f"unknown {self.noun} {shown(unknown[0])}; the model knows {listed(known)}"
             if not skip_bad_rows:
                 raise SourceError(self.path, row, reason, self.unit)
             skipped.append((row, reason))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.data.batching import TOKENIZER_CHUNK, without_autotuning
+from keras_bert.data.batching import TOKENIZER_CHUNK, dataset_of_batches
 from keras_bert.text.packing import PADDING_LEFT_TYPE
 from keras_bert.text.preprocessor import string_tensor
 
@@ -94,14 +94,8 @@ class PackedRows:
         Returns:
             Elements ``(ids, targets)``, or ``ids`` without targets; the cardinality is known.
         """
-        rows = tf.data.Dataset.from_generator(
-            lambda: iter(batches()), output_signature=tf.TensorSpec((None,), tf.int64)
-        )
-        rows = rows.apply(tf.data.experimental.assert_cardinality(len(batches())))
-        if self.targets is None:
-            return without_autotuning(rows.map(self.batch).prefetch(2))
-        labelled = rows.map(lambda r: (self.batch(r), self.targets_of(r)))
-        return without_autotuning(labelled.prefetch(2))
+        targets_of = None if self.targets is None else self.targets_of
+        return dataset_of_batches(batches, self.batch, targets_of)
 
     def _padded(self, ragged, rows, padding):
         ragged = tf.gather(ragged, rows)

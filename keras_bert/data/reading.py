@@ -28,6 +28,8 @@ _TAGGED = ("keras_bert.data.conll", "read_conll")
 _OTHER_READERS = {
     suffix: _TAGGED for suffix in (".conll", ".conllu", ".iob", ".iob2", ".bio", ".bioes")
 }
+#: Suffixes of all files that are more than lines of text.
+DATA_SUFFIXES = (*SUFFIXES, *_OTHER_READERS)
 _QUESTIONS = ("keras_bert.data.squad", "read_squad")
 
 

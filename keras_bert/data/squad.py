@@ -68,6 +68,11 @@ class QuestionExamples(Examples):
         """None: answers are no classes."""
         return []
 
+    def select(self, indices):
+        """Some of these questions, by their index from 0."""
+        indices = list(indices)
+        return dataclasses.replace(super().select(indices), ids=[self.ids[i] for i in indices])
+
     @property
     def unanswerable(self) -> int:
         """How many questions have no answer."""

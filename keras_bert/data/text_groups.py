@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.data.batching import tokenized, warn_of_cuts, without_autotuning
+from keras_bert.data.batching import dataset_of_batches, rows_of, tokenized, warn_of_cuts
 from keras_bert.text.packing import PADDING_LEFT_TYPE
 
 __all__ = ["TextGroups", "groups_of_rows"]
@@ -92,15 +92,7 @@ class TextGroups:
         Returns:
             Elements ``(ids, targets)``, or ``ids`` without targets; the cardinality is known.
         """
-        rows = tf.data.Dataset.from_generator(
-            lambda: iter(batches()), output_signature=tf.TensorSpec((None,), tf.int64)
-        )
-        rows = rows.apply(tf.data.experimental.assert_cardinality(len(batches())))
-        if self.targets is None:
-            return without_autotuning(rows.map(self.batch).prefetch(2))
-        targets = tf.constant(self.targets)
-        labelled = rows.map(lambda r: (self.batch(r), tf.gather(targets, r)))
-        return without_autotuning(labelled.prefetch(2))
+        return dataset_of_batches(batches, self.batch, rows_of(self.targets))
 
     def _pack(self, texts):
         segments = [tf.gather(self._pieces, texts)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.data.batching import without_autotuning
+from keras_bert.data.batching import dataset_of_batches, rows_of
 from keras_bert.data.packed_rows import PackedRows
 
 __all__ = ["WindowedTexts"]
@@ -63,12 +63,7 @@ class WindowedTexts:
             Elements ``(ids, targets)``; the cardinality is known.
         """
         parts = [part for batch in batches() for part in self._parts(batch)]
-        texts = tf.data.Dataset.from_generator(
-            lambda: iter(parts), output_signature=tf.TensorSpec((None,), tf.int64)
-        )
-        texts = texts.apply(tf.data.experimental.assert_cardinality(len(parts)))
-        labelled = texts.map(lambda t: (self.batch(t), tf.gather(self.targets, t)))
-        return without_autotuning(labelled.prefetch(2))
+        return dataset_of_batches(lambda: parts, self.batch, rows_of(self.targets))
 
     def _parts(self, batch):
         """Of a batch of texts parts of about as many windows; at least one text each."""

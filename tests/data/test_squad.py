@@ -184,3 +184,10 @@ def test_whole_files(name, questions, contexts, moved, absent):
     for (_, context), answers in zip(found.texts, found.labels, strict=True):
         for answer in answers:
             assert answer["start"] is None or context.startswith(answer["text"], answer["start"])
+
+
+def test_a_part_keeps_ids_and_questions_together():
+    records = [{"id": i, "question": f"{i}?", "context": "a b", "answers": []} for i in "xyz"]
+    part = question_examples(records).select([2, 0])
+    assert part.ids == ["z", "x"] and [question for question, _ in part.texts] == ["z?", "x?"]
+    assert part.answers == {"z": [], "x": []}
