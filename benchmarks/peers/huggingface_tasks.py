@@ -198,7 +198,8 @@ class Spans(Classes):
 
 def best_span(context, spans, output):
     """(score, text) of a window's best answer."""
-    starts, ends = output["start_logits"], output["end_logits"]
+    # What lies beyond the window is the batch's padding.
+    starts, ends = (output[f"{side}_logits"][: len(spans)] for side in ("start", "end"))
     best = (float("-inf"), "")
     for start in starts.argsort(descending=True)[:N_BEST].tolist():
         for end in ends.argsort(descending=True)[:N_BEST].tolist():

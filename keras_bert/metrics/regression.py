@@ -1,5 +1,7 @@
 """Scores for regression: how two series of numbers go together."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -17,8 +19,7 @@ class PearsonCorrelation(keras.metrics.Metric):
 
     Means and sums of squared differences from them are kept in float64 and merged, so that numbers
     far from 0 lose nothing. Where labels or predictions are constant, or fewer than two, the
-    correlation is not defined and the score is NaN, as in SciPy. Not for a ``tf.distribute``
-    strategy of several replicas, which would add up their means.
+    correlation is not defined and the score is NaN, as in SciPy.
 
     Args:
         name: Name of the score.
@@ -39,9 +40,12 @@ class PearsonCorrelation(keras.metrics.Metric):
 
     def __init__(self, name="pearson", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.count = self._float64((), "count")
-        self.means = self._float64((2,), "means")
-        self.products = self._float64((2, 2), "products")
+        # A place for each replica of a strategy: these add up what their replicas have counted,
+        # which puts it side by side here.
+        self._places, self._place = _replicas()
+        self.count = self._float64((self._places,), "count")
+        self.means = self._float64((self._places, 2), "means")
+        self.products = self._float64((self._places, 2, 2), "products")
 
     def _float64(self, shape, name):
         return self.add_weight(shape=shape, initializer="zeros", dtype="float64", name=name)
@@ -53,24 +57,53 @@ class PearsonCorrelation(keras.metrics.Metric):
         if sample_weight is not None:
             weight = ops.reshape(ops.cast(sample_weight, "float64"), (-1,))
         batch = ops.sum(weight)
-        total = self.count + batch
         means = ops.sum(pairs * weight, axis=1) / _or_one(batch)
         apart = pairs - ops.expand_dims(means, 1)
-        moved = means - self.means
-        within = ops.matmul(apart * weight, ops.transpose(apart))
-        between = ops.outer(moved, moved) * self.count * batch / _or_one(total)
-        self.products.assign_add(within + between)
-        self.means.assign_add(moved * batch / _or_one(total))
-        self.count.assign(total)
+        products = ops.matmul(apart * weight, ops.transpose(apart))
+        mine = ops.one_hot(self._place(), self._places, dtype="float64")
+        seen = self.count, self.means, self.products
+        before = [ops.tensordot(mine, x, axes=1) for x in seen]
+        after = _merged(before, [batch, means, products])
+        for variable, old, new in zip(seen, before, after, strict=True):
+            change = ops.reshape(mine, (-1,) + (1,) * len(new.shape)) * (new - old)
+            variable.assign_add(change)
 
     def result(self):
         """The score so far, a scalar between -1 and 1, or NaN."""
-        spread = ops.diagonal(self.products)
-        rounding = self.count * ops.square(_CONSTANT * self.means)
+        parts = [
+            [x[place] for x in (self.count, self.means, self.products)]
+            for place in range(self._places)
+        ]
+        count, means, products = functools.reduce(_merged, parts)
+        spread = ops.diagonal(products)
+        rounding = count * ops.square(_CONSTANT * means)
         defined = ops.all(spread > rounding)
         divisor = ops.sqrt(ops.where(defined, spread[0] * spread[1], 1.0))
-        score = ops.clip(self.products[0, 1] / divisor, -1.0, 1.0)
+        score = ops.clip(products[0, 1] / divisor, -1.0, 1.0)
         return ops.cast(ops.where(defined, score, float("nan")), self.dtype)
+
+
+def _merged(first, second):
+    """Count, means and sums of products of differences from them, of two sets together."""
+    count, batch = first[0], second[0]
+    total = count + batch
+    moved = second[1] - first[1]
+    between = ops.outer(moved, moved) * count * batch / _or_one(total)
+    means = first[1] + moved * batch / _or_one(total)
+    return total, means, first[2] + second[2] + between
+
+
+def _replicas():
+    """How many replicas there are, and a function that says in a step which one this is."""
+    if keras.backend.backend() != "tensorflow":
+        return 1, lambda: 0
+    import tensorflow as tf
+
+    def place():
+        context = tf.distribute.get_replica_context()
+        return context.replica_id_in_sync_group if context is not None else 0
+
+    return tf.distribute.get_strategy().num_replicas_in_sync, place
 
 
 def _or_one(number):

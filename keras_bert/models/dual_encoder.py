@@ -227,13 +227,19 @@ class DualEncoder(TaskModel):
         """
         return super().evaluate(x, y, **kwargs)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def loss_of(self, x, y):
         """The compiled loss; in validation on another kind of examples that kind's default."""
         # Known from types and shapes alone, so that a graph has one of the losses in it.
         from keras_bert.training.embedding_losses import fitting_loss
 
         scored = keras.backend.standardize_dtype(y.dtype).startswith("float")
-        loss = fitting_loss(self.loss, scored, y_pred.shape[1])
+        ids = x["input_word_ids"] if isinstance(x, dict) else x
+        texts = len(ids) if isinstance(ids, list | tuple) else ids.shape[1]
+        return fitting_loss(self.loss, scored, texts)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """That of ``loss_of``."""
+        loss = self.loss_of(x, y)
         if loss is self.loss:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         return loss(y, y_pred, sample_weight=sample_weight)

@@ -59,7 +59,8 @@ class Fitting:
         from keras_bert.training import default_optimizer
 
         if optimizer is None:
-            optimizer = default_optimizer(self, learning_rate, warmup, layer_decay, accumulate)
+            with self.distribute_strategy.scope():
+                optimizer = default_optimizer(self, learning_rate, warmup, layer_decay, accumulate)
         elif layer_decay is not None or accumulate is not None:
             raise ValueError(
                 "layer_decay and accumulate are of the default optimiser. Make yours with them: "
@@ -67,13 +68,14 @@ class Fitting:
             )
         if jit_compile == "auto":
             jit_compile = len(tf.config.list_physical_devices("GPU")) == 1
-        super().compile(
-            optimizer=optimizer,
-            loss=self.default_loss() if loss is None else loss,
-            metrics=self.default_metrics() if metrics is None else metrics,
-            jit_compile=jit_compile,
-            **kwargs,
-        )
+        with self.distribute_strategy.scope():
+            super().compile(
+                optimizer=optimizer,
+                loss=self.default_loss() if loss is None else loss,
+                metrics=self.default_metrics() if metrics is None else metrics,
+                jit_compile=jit_compile,
+                **kwargs,
+            )
 
     def get_compile_config(self):
         """What ``compile`` was called with, for saving."""
@@ -83,7 +85,8 @@ class Fitting:
         """Compiles as a saved model was."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None:
-            self.optimizer.build(self.trainable_variables)
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
 
     def fit(
         self,
@@ -140,7 +143,9 @@ class Fitting:
         # Upwards on purpose: see compile.
         from keras_bert.training import recipe
         from keras_bert.training.callbacks import EpochEnd, TensorBoard, best_epoch
+        from keras_bert.training.distribution import check_strategy
 
+        check_strategy(self)
         if not self.compiled:
             self.compile()
         has_validation = validation_data is not None or bool(kwargs.get("validation_split"))
@@ -149,7 +154,8 @@ class Fitting:
         if accumulate is not None:
             self._accumulate(accumulate)
         # Here, because XLA cannot create variables while it compiles the first step.
-        self.optimizer.build(self.trainable_variables)
+        with self.distribute_strategy.scope():
+            self.optimizer.build(self.trainable_variables)
         if is_texts(x):
             batch_size = batch_size or recipe(self).batch_size
             x, y, batch_size = self._training_dataset(x, y, batch_size), None, None
@@ -163,6 +169,12 @@ class Fitting:
         restores = stopper is not None and stopper.restore_best_weights
         keeper = stopper if restores else _BestWeights()
         callbacks = [*_as_callbacks(kwargs.pop("callbacks", None)), _MarkTrained()]
+        if self._distribute_strategy is not None:
+            from keras_bert.training.distribution import Rounds, part_seeds
+
+            part_seeds(self)
+            validation = _cardinality(validation_data)
+            callbacks.append(Rounds(_cardinality(x) or steps, validation))
         if self._accumulates():
             # First: the others are to see the weights that the epoch ends with.
             callbacks.insert(0, EpochEnd(_inner(self.optimizer), steps))
@@ -184,6 +196,46 @@ class Fitting:
             raise
         finally:
             self._validation_examples = None
+
+    # Steps under a strategy.
+
+    def make_train_function(self, force=False):
+        """The function that runs training steps: Keras' own, or under a strategy one that is right.
+
+        Upwards on purpose: see ``compile``.
+        """
+        if self._distribute_strategy is None:
+            return super().make_train_function(force)
+        from keras_bert.training.distribution import make_train_function
+
+        if self.train_function is None or force:
+            self.train_function = make_train_function(self)
+        return None
+
+    def make_test_function(self, force=False):
+        """As ``make_train_function``, for ``evaluate``."""
+        if self._distribute_strategy is None:
+            return super().make_test_function(force)
+        from keras_bert.training.distribution import make_test_function
+
+        if self.test_function is None or force:
+            self.test_function = make_test_function(self)
+        return None
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras' own draws a batch and puts those of all replicas together, which fails on several
+        # workers.
+        if self._distribute_strategy is None:
+            return super()._maybe_symbolic_build(iterator, data_batch)
+        from keras_bert.training.distribution import build_metrics
+
+        if iterator is not None:
+            build_metrics(self, iterator._distributed_dataset.element_spec)
+        return None
+
+    def loss_of(self, x, y):
+        """The loss, or nest of losses, of such examples."""
+        return self.loss
 
     def train_step(self, data):
         """One step, only once the batch is there."""
@@ -215,6 +267,12 @@ class Fitting:
             self._warn_of_fresh_head("evaluate")
             examples, x = self._labelled_data(x, y, batch_size)
             y, batch_size = None, None
+        if self._distribute_strategy is not None and not in_fit:
+            from keras_bert.training.distribution import Rounds, check_strategy
+
+            check_strategy(self)
+            callbacks = _as_callbacks(kwargs.pop("callbacks", None))
+            kwargs["callbacks"] = [*callbacks, Rounds(None, _cardinality(x))]
         found = super().evaluate(x, y, batch_size=batch_size, return_dict=True, **kwargs)
         if examples is not None and self.has_scores:
             found |= self.scores(*examples, self._answer_all(examples[0], batch_size or 32))
@@ -229,14 +287,26 @@ class Fitting:
         self._note_pairs(isinstance(texts[0], tuple | list))
         rows = self.labelled_rows(texts, labels)
         # Drawn from NumPy's global generator, so that keras.utils.set_random_seed decides it.
-        seed, epoch = int(np.random.randint(2**31)), -1
+        seed, epoch = self._shared(int(np.random.randint(2**31))), -1
 
         def batches():
             nonlocal epoch
             epoch += 1
             return length_grouped_batches(rows.lengths, batch_size, seed=seed + epoch)
 
-        return rows.dataset(batches)
+        return self._sharded(rows.dataset(batches))
+
+    def _shared(self, number):
+        """A random number that all workers have to have the same of."""
+        from keras_bert.training.distribution import shared_number
+
+        return shared_number(self.distribute_strategy, number)
+
+    def _sharded(self, dataset):
+        """A dataset whose batches a strategy cuts into parts."""
+        from keras_bert.training.distribution import shared_by_examples
+
+        return dataset if self._distribute_strategy is None else shared_by_examples(dataset)
 
     def _note_pairs(self, pairs):
         # RoBERTa and DistilBERT tell texts apart by the separators between them alone.
@@ -257,7 +327,7 @@ class Fitting:
         texts, labels = self.read_labelled(x, y)
         rows = self.evaluated_rows(texts, labels)
         batches = sorted_batches(rows.lengths, batch_size or 32)
-        return (texts, labels), rows.dataset(lambda: batches)
+        return (texts, labels), self._sharded(rows.dataset(lambda: batches))
 
     def _map_dataset(self, dataset, batch_size):
         """A user's dataset of (text or pair, label), tokenised batch by batch."""
@@ -318,7 +388,7 @@ class Fitting:
             updates = -(-steps // optimizer.gradient_accumulation_steps)
         if hasattr(schedule, "start_run"):
             epochs -= kwargs.get("initial_epoch", 0)
-            schedule.start_run(int(optimizer.iterations), updates * epochs)
+            schedule.start_run(int(optimizer.iterations.numpy()), updates * epochs)
         return steps
 
 
@@ -350,6 +420,12 @@ class _BestWeights(keras.callbacks.Callback):
 def _inner(optimizer):
     """The optimiser itself: in float16 Keras wraps it in one that scales the loss."""
     return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _cardinality(x):
+    """Batches in a dataset; None where that is not known, or it is none."""
+    count = int(x.cardinality()) if isinstance(x, tf.data.Dataset) else -1
+    return count if count >= 0 else None
 
 
 def _steps_of(x, batch_size):

@@ -147,7 +147,7 @@ class BertMaskedLM(TaskModel):
         return MaskedRows(self.text_preprocessor(), texts, self._token_masking(), self._masks_anew)
 
     def _token_masking(self):
-        seed = int(np.random.randint(2**31)) if self._masks_anew else self._mask_seed
+        seed = self._shared(int(np.random.randint(2**31))) if self._masks_anew else self._mask_seed
         return TokenMasking(self.text_preprocessor().tokenizer, **self.masking, seed=seed)
 
     def _training_dataset(self, x, y, batch_size):

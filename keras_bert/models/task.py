@@ -44,6 +44,8 @@ class TaskModel(Fitting, Answering, HeadModel):
         self._answer_function = None
         self._text_answer_functions = {}
         self._validation_examples = None
+        # Of Keras' steps at a time, see keras_bert.training.distribution.Rounds.
+        self.batches_left = {}
 
     # What a task defines.
 

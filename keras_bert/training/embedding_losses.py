@@ -40,6 +40,8 @@ class EmbeddingLoss(keras.losses.Loss):
     """
 
     takes_scores = False
+    #: Whether an example's loss depends on the other examples of its batch.
+    of_whole_batch = False
     #: Least and greatest score; None: any.
     scores_from_to: tuple[float, float] | None = None
     texts: tuple[int, int | None] = (2, None)
@@ -61,6 +63,7 @@ class MultipleNegatives(EmbeddingLoss):
     """
 
     options = ("scale", "symmetric")
+    of_whole_batch = True
 
     def __init__(self, scale=20.0, symmetric=False, name="multiple_negatives", **kwargs):
         super().__init__(name=name, **kwargs)
@@ -76,6 +79,7 @@ class AdditiveMargin(EmbeddingLoss):
     """Loss of ``additive_margin``."""
 
     options = ("margin", "scale")
+    of_whole_batch = True
 
     def __init__(self, margin=0.3, scale=20.0, name="additive_margin", **kwargs):
         super().__init__(name=name, **kwargs)

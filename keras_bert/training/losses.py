@@ -196,3 +196,7 @@ class MaskedTokens(keras.losses.Loss):
             ops.maximum(ids, 0), y_pred, from_logits=True
         )
         return ops.sum(weights * losses) / (ops.sum(weights) + 1e-5)
+
+    def weight_of(self, y_true):
+        """The number of tokens that were hidden, which the loss is a mean over: scalar float32."""
+        return ops.sum(ops.cast(ops.cast(y_true, "int32") >= 0, "float32"))

@@ -1,0 +1,187 @@
+"""What one step does on every replica, so that all together do what one device would."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from keras_bert.training.distribution.replicated import apply_reduced
+from keras_bert.training.distribution.shares import loss_share, on_whole_batch, whole_batch
+
+__all__ = ["Rounds", "build_metrics", "make_test_function", "make_train_function"]
+
+
+def make_train_function(model):
+    """The function that ``fit`` calls: takes an iterator, trains on its next batches.
+
+    In place of Keras' own, which under several replicas clips each one's gradients before they are
+    summed, cannot accumulate them, fails with ``steps_per_execution`` or XLA, takes a last step
+    without data, and does not run at all on several workers.
+
+    A step sums the gradients of all replicas once and then does what one device does with them.
+    XLA compiles what a replica does by itself, not what they do together.
+
+    Source: measured of Keras 3.15; Keras' issues 19246 and 20585.
+    """
+    gradients = _jitted(model, _gradients_function(model))
+
+    def step(data):
+        # Nothing of the step may run where there was no batch.
+        with tf.control_dependencies(
+            [part for part in tf.nest.flatten(data) if tf.is_tensor(part)]
+        ):
+            return _train(model, gradients, data)
+
+    return _loop(model, step, "train")
+
+
+def make_test_function(model):
+    """As ``make_train_function``, for ``evaluate``: scores of all replicas' examples."""
+
+    def step(data):
+        with tf.control_dependencies(
+            [part for part in tf.nest.flatten(data) if tf.is_tensor(part)]
+        ):
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+            share = loss_share(model, x, y, sample_weight)
+            y_pred = model(x, training=False)
+            loss = _loss(model, x, y, y_pred, sample_weight, share.of_loss, training=False)
+            _note(model, share, loss, x, y, y_pred, sample_weight)
+
+    return _loop(model, step, "test")
+
+
+class Rounds(keras.callbacks.Callback):
+    """Tells how many batches are left, so that the last of several steps at a time are fewer.
+
+    Args:
+        train: Batches of an epoch; None: not known.
+        test: Batches of the validation data, or of what is evaluated.
+    """
+
+    def __init__(self, train, test):
+        super().__init__()
+        self._train, self._test = train, test
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """All of the epoch's are left."""
+        self.model.batches_left["train"] = self._train
+
+    def on_test_begin(self, logs=None):
+        """All of the data's are left."""
+        self.model.batches_left["test"] = self._test
+
+
+def build_metrics(model, batch_spec):
+    """Creates the variables of loss and metrics, which cannot be created within a step.
+
+    Args:
+        model: A compiled task model.
+        batch_spec: What a replica's batch is: a nest of ``tf.TypeSpec``, or of what a distributed
+            dataset says of its elements.
+    """
+
+    def symbol(spec):
+        spec = _of_one_replica(spec)
+        return keras.KerasTensor([size or 1 for size in spec.shape], spec.dtype.name)
+
+    data = tf.nest.map_structure(symbol, batch_spec)
+    with model.distribute_strategy.scope():
+        # Keras' own function, given what it would have had to draw a batch for.
+        model._symbolic_build(data_batch=data)
+
+
+def _of_one_replica(spec):
+    """A ``PerReplicaSpec`` has one for each replica of this worker, all alike."""
+    replicas = getattr(spec, "_value_specs", None)
+    return replicas[0] if replicas else spec
+
+
+def _loop(model, step, mode):
+    """Runs a step on all replicas, ``steps_per_execution`` times; returns loss and metrics."""
+    strategy = model.distribute_strategy
+
+    def run(iterator, steps):
+        for _ in tf.range(steps):
+            strategy.run(step, args=(next(iterator),))
+        # Read outside of the replicas, they are those of all examples of all workers.
+        return model.get_metrics_result()
+
+    if not model.run_eagerly:
+        run = tf.function(run, reduce_retracing=True)
+
+    def function(iterator):
+        left, steps = model.batches_left.get(mode), model.steps_per_execution
+        if left is not None:
+            steps = max(min(steps, left), 1)
+            model.batches_left[mode] = left - steps
+        return run(iterator, tf.constant(steps))
+
+    return function
+
+
+def _train(model, gradients, data):
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    share = loss_share(model, x, y, sample_weight)
+    found, loss, y_pred = gradients(x, y, sample_weight, share.of_gradients, share.of_loss)
+    variables = model.trainable_variables
+    pairs = [(g, v) for g, v in zip(found, variables, strict=True) if g is not None]
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        context = tf.distribute.get_replica_context()
+        summed = context.all_reduce(tf.distribute.ReduceOp.SUM, [g for g, _ in pairs])
+    else:
+        summed = [g for g, _ in pairs]
+    apply_reduced(model.optimizer, summed, [v for _, v in pairs])
+    _note(model, share, loss, x, y, y_pred, sample_weight)
+
+
+def _gradients_function(model):
+    def gradients(x, y, sample_weight, share, share_of_loss):
+        """A replica's part of the gradients of the loss over all examples; loss, outputs."""
+        with tf.GradientTape() as tape:
+            y_pred = model(x, training=True)
+            loss = _loss(model, x, y, y_pred, sample_weight, share_of_loss, training=True)
+            scaled = model.optimizer.scale_loss(loss * tf.cast(share, loss.dtype))
+        found = tape.gradient(scaled, model.trainable_variables)
+        return [_dense(grad) for grad in found], loss, y_pred
+
+    return gradients
+
+
+def _dense(grad):
+    """All replicas' rows could only be put together, not summed."""
+    return tf.convert_to_tensor(grad) if isinstance(grad, tf.IndexedSlices) else grad
+
+
+def _loss(model, x, y, y_pred, sample_weight, share, training):
+    """The loss of a replica's examples, as Keras gives it; losses of single outputs are noted."""
+    if on_whole_batch(model, x, y):
+        y, y_pred = whole_batch(y, y_pred)
+    # Private: where Keras notes the losses of several outputs, of one replica's examples as if of
+    # all, and as often as there are replicas.
+    means = model._compile_loss.metrics
+    before = [(mean.total + 0.0, mean.count + 0.0) for mean in means]
+    loss = model.compute_loss(x, y, y_pred, sample_weight, training=training)
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    for mean, (total, count) in zip(means, before, strict=True):
+        part = (mean.total - total) * share
+        mean.total.assign(total + tf.where(share > 0, part, 0.0) / replicas)
+        mean.count.assign(count + (mean.count - count) / replicas)
+    return loss
+
+
+def _note(model, share, loss, x, y, y_pred, sample_weight):
+    """Adds a batch to the running loss and metrics."""
+    rows = tf.cast(share.rows, tf.float32)
+    # Summed over the replicas this is the loss of all examples, as often as there are examples;
+    # a replica without examples has the mean of nothing.
+    part = tf.cast(loss, tf.float32) * share.of_loss * share.all_rows
+    part = tf.where(rows > 0, part, 0.0)
+    model._loss_tracker.update_state(tf.math.divide_no_nan(part, rows), sample_weight=rows)
+    model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+
+def _jitted(model, function):
+    if not model.jit_compile:
+        return function
+    return tf.function(function, jit_compile=True, reduce_retracing=True)
