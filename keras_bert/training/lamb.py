@@ -115,8 +115,9 @@ class LAMB(MomentOptimizer):
     def _adam_step(self, gradient, index, dtype):
         """Updates the moments; returns m̂ / (√v̂ + ε)."""
         momentum, velocity = self._momentums[index], self._velocities[index]
-        mean = self.beta_1 * momentum + (1.0 - self.beta_1) * gradient
-        square = self.beta_2 * velocity + (1.0 - self.beta_2) * tf.square(gradient)
+        beta_1, beta_2 = tf.constant(self.beta_1, dtype), tf.constant(self.beta_2, dtype)
+        mean = beta_1 * momentum + (1.0 - beta_1) * gradient
+        square = beta_2 * velocity + (1.0 - beta_2) * tf.square(gradient)
         momentum.assign(mean)
         velocity.assign(square)
         first, second = self._powers(dtype)

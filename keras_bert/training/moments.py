@@ -240,9 +240,13 @@ class MomentOptimizer(keras.optimizers.Optimizer):
         return rate if factor == 1.0 else rate * factor
 
     def _powers(self, dtype):
-        """β₁ᵗ and β₂ᵗ for this step, or zeros where nothing is to be corrected."""
+        """β₁ᵗ and β₂ᵗ for this step, or what stands for 0 where nothing is to be corrected.
+
+        Moments grow by 1-β as the variable's type has it, in float32 0.0010000467 for β₂ = 0.999.
+        Corrections by powers of the same β take that back out; without them the second does.
+        """
         if not self.bias_correction:
-            return tf.zeros((), dtype), tf.zeros((), dtype)
+            return _excess(self.beta_1, dtype), _excess(self.beta_2, dtype)
         step = tf.cast(self.iterations + 1, dtype)
         return tf.pow(tf.constant(self.beta_1, dtype), step), tf.pow(
             tf.constant(self.beta_2, dtype), step
@@ -259,6 +263,12 @@ class MomentOptimizer(keras.optimizers.Optimizer):
             "not_decayed": list(self.not_decayed),
             "layer_decay": self.layer_decay,
         }
+
+
+def _excess(beta, dtype):
+    """What 1-β in a dtype is too large by, as a share, taken from 0."""
+    rounded = float(tf.as_dtype(dtype).as_numpy_dtype(beta))
+    return tf.constant(1.0 - (1.0 - rounded) / (1.0 - beta), dtype)
 
 
 def _with_unique_rows(grads):
