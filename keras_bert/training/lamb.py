@@ -35,8 +35,8 @@ class LAMB(MomentOptimizer):
         beta_1: Decay of the first moment.
         beta_2: Decay of the second moment.
         epsilon: Added to the root of the second moment.
-        bias_correction: Whether the moments are corrected for their start at zero, as in the
-            paper's first versions; its appendix finds that warm-up does the same.
+        bias_correction: Whether the moments are corrected for their start at zero, as in
+            algorithm 2; the paper's appendix on it finds that warm-up can take its place.
         global_clipnorm: Largest norm of all gradients together; larger ones are scaled down.
         not_decayed: Last parts of variable names that are exempt from weight decay.
         not_adapted: Last parts of variable names whose step is not scaled; None: those that are

@@ -58,8 +58,12 @@ def test_two_replicas_are_one_device():
     """Some of the matrix below, and an incomplete group; the script's start is most of the time."""
     cases = [
         {"optimizer": "SGD", "options": {**CLIPPED, "gradient_accumulation_steps": 2}},
-        {"optimizer": "AdamW", "options": {**CLIPPED, **AVERAGED}, "loss_scale": True},
-        {"optimizer": "AdamW", "options": {"gradient_accumulation_steps": 3}, "finish": True},
+        {
+            "optimizer": "AdamW",
+            "options": {**CLIPPED, **AVERAGED, "gradient_accumulation_steps": 3},
+            "loss_scale": True,
+            "finish": True,
+        },
         {
             "optimizer": "LAMB",
             "options": {**CLIPPED, **AVERAGED, "gradient_accumulation_steps": 2},

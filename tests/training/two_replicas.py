@@ -72,9 +72,9 @@ def gradients_of(optimizer, variables, ids, aims):
 
 
 def finish(case, optimizer, variables):
-    if case.get("finish"):
-        optimizer.finish_accumulation()
     inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if case.get("finish"):
+        inner.finish_accumulation()
     if inner.use_ema:
         inner.finalize_variable_values(variables)
 
