@@ -175,7 +175,7 @@ def _named(table, what, name):
 
 
 def _lamb_rate(batch_size):
-    """You et al. 2020 (arXiv:1904.00962), untuned LAMB: 5/(2³·10³) for 512, the rule of the root."""
+    """5/(2³·10³) for 512 and the rule of the root: You et al. 2020 (arXiv:1904.00962)."""
     return 6.25e-4 * (batch_size / 512) ** 0.5
 
 
