@@ -23,7 +23,7 @@ CLIPPED = {"global_clipnorm": 0.5}
 AVERAGED = {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 3}
 
 
-def results(cases, timeout=240):
+def results(cases, timeout=600):
     """What tests/training/two_replicas.py finds out about cases."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("two_replicas.py")), json.dumps(cases)],
@@ -90,7 +90,7 @@ def matrix(optimizer):
 @pytest.mark.parametrize("optimizer", ["SGD", "AdamW", "LAMB"])
 def test_all_that_goes_together(optimizer):
     cases = list(matrix(optimizer))
-    for case, found in zip(cases, results(cases, timeout=900), strict=True):
+    for case, found in zip(cases, results(cases, timeout=1800), strict=True):
         check(case, found)
 
 
@@ -112,7 +112,7 @@ def test_any_optimizer_of_keras():
             "finish": True,
         },
     ]
-    for case, found in zip(cases, results(cases, timeout=600), strict=True):
+    for case, found in zip(cases, results(cases, timeout=1800), strict=True):
         check(case, found)
 
 
