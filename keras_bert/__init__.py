@@ -31,6 +31,7 @@ _EXPORTS = {
     "CheckpointError": "keras_bert.checkpoints.report",
     "DualEncoder": "keras_bert.models",
     "EncoderConfig": "keras_bert.config",
+    "LAMB": "keras_bert.training",
     "ModernBertConfig": "keras_bert.config",
     "ModernBertEncoder": "keras_bert.models.modern_encoder",
     "Preprocessor": "keras_bert.text",

@@ -103,6 +103,14 @@ def _add_training(group) -> None:
         help="from the learning rate of each layer to that of the one below it, such as 0.95 (1)",
     )
     group.add_argument(
+        "--optimizer", choices=["adamw", "lamb"], help="how weights are changed (adamw)"
+    )
+    group.add_argument(
+        "--schedule",
+        choices=["linear", "polynomial", "cosine", "constant"],
+        help="what the learning rate does after it has risen (linear)",
+    )
+    group.add_argument(
         "--patience",
         type=arguments.positive_int,
         metavar="N",
@@ -270,6 +278,8 @@ def _build(args: argparse.Namespace, task: str, train: Examples, seed: int):
     if args.lora:
         model.enable_lora(args.lora)
     model.compile(
+        args.optimizer,
+        schedule=args.schedule,
         learning_rate=args.learning_rate,
         warmup=args.warmup,
         layer_decay=args.layer_decay,

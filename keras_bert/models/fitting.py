@@ -30,13 +30,15 @@ class Fitting:
         jit_compile="auto",
         layer_decay=None,
         accumulate=None,
+        schedule=None,
         **kwargs,
     ):
         """Sets optimiser, loss and metrics; what is left out gets the task's defaults.
 
         Args:
-            optimizer: Default: ``AdamW`` with warm-up and linear decay over the run that
-                ``fit`` is asked for, weight decay 0.01 and clipping at global norm 1.
+            optimizer: Default, or "adamw": ``AdamW`` with warm-up and linear decay over the run
+                that ``fit`` is asked for, weight decay 0.01 and clipping at global norm 1. "lamb":
+                ``LAMB`` in its place. Others as Keras takes them.
             loss: Default: the task's loss.
             metrics: Default: the task's metrics.
             learning_rate: Peak learning rate of the default optimiser; default: the task's, see
@@ -49,22 +51,28 @@ class Fitting:
             layer_decay: Factor from the learning rate of each layer to that of the one below it,
                 such as 0.95, of the default optimiser; default: 1.
             accumulate: Batches whose gradients the default optimiser takes a step by; default: 1.
+            schedule: What the learning rate of the default optimiser does after warm-up: "linear"
+                (the default), "polynomial" or "cosine", all down to 0, or "constant".
             **kwargs: Passed to ``keras.Model.compile``.
 
         Raises:
-            ValueError: If ``layer_decay`` or ``accumulate`` is given with another optimiser.
+            ValueError: If ``layer_decay``, ``accumulate`` or ``schedule`` is given with another
+                optimiser.
         """
         # Upwards on purpose: a task model comes compiled, and what it is compiled with belongs
         # to training.
-        from keras_bert.training import default_optimizer
+        from keras_bert.training.recipes import OPTIMIZERS, default_optimizer
 
-        if optimizer is None:
+        if optimizer is None or (isinstance(optimizer, str) and optimizer in OPTIMIZERS):
+            names = {"optimizer": optimizer or "adamw", "schedule": schedule or "linear"}
             with self.distribute_strategy.scope():
-                optimizer = default_optimizer(self, learning_rate, warmup, layer_decay, accumulate)
-        elif layer_decay is not None or accumulate is not None:
+                optimizer = default_optimizer(
+                    self, learning_rate, warmup, layer_decay, accumulate, **names
+                )
+        elif layer_decay is not None or accumulate is not None or schedule is not None:
             raise ValueError(
-                "layer_decay and accumulate are of the default optimiser. Make yours with them: "
-                "kb.AdamW(..., layer_decay=0.95, gradient_accumulation_steps=4)."
+                "layer_decay, accumulate and schedule are of the default optimiser. Make yours "
+                "with them: kb.AdamW(..., layer_decay=0.95, gradient_accumulation_steps=4)."
             )
         if jit_compile == "auto":
             jit_compile = len(tf.config.list_physical_devices("GPU")) == 1
@@ -355,15 +363,15 @@ class Fitting:
     def _accumulate(self, batches):
         """Has the optimiser take a step once in so many batches."""
         # Upwards on purpose: see compile.
-        from keras_bert.training import AdamW
+        from keras_bert.training.moments import MomentOptimizer
         from keras_bert.training.recipes import accumulation_steps
 
         steps, optimizer = accumulation_steps(batches), _inner(self.optimizer)
         if steps == optimizer.gradient_accumulation_steps:
             return
-        if not isinstance(optimizer, AdamW):
+        if not isinstance(optimizer, MomentOptimizer):
             raise ValueError(
-                f"accumulate goes with kb.AdamW; this model is compiled with "
+                f"accumulate goes with kb.AdamW and kb.LAMB; this model is compiled with "
                 f"{type(optimizer).__name__}. Give that gradient_accumulation_steps={batches}."
             )
         self.recompile(gradient_accumulation_steps=steps)
@@ -388,7 +396,8 @@ class Fitting:
             updates = -(-steps // optimizer.gradient_accumulation_steps)
         if hasattr(schedule, "start_run"):
             epochs -= kwargs.get("initial_epoch", 0)
-            schedule.start_run(int(optimizer.iterations.numpy()), updates * epochs)
+            with self.distribute_strategy.scope():
+                schedule.start_run(int(optimizer.iterations.numpy()), updates * epochs)
         return steps
 
 

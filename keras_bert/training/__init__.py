@@ -1,6 +1,7 @@
 """Optimisers, schedules, losses, recipes, and runs with several seeds."""
 
 from keras_bert.training.callbacks import BestEpoch
+from keras_bert.training.distribution.replicated import apply_reduced
 from keras_bert.training.embedding_losses import (
     AdditiveMargin,
     Contrastive,
@@ -8,13 +9,20 @@ from keras_bert.training.embedding_losses import (
     MultipleNegatives,
     Triplet,
 )
+from keras_bert.training.lamb import LAMB
 from keras_bert.training.losses import MaskedTokens
 from keras_bert.training.optimizers import AdamW
 from keras_bert.training.recipes import RECIPES, Recipe, default_optimizer, recipe
-from keras_bert.training.schedules import WarmupLinearDecay
+from keras_bert.training.schedules import (
+    WarmupConstant,
+    WarmupCosineDecay,
+    WarmupLinearDecay,
+    WarmupPolynomialDecay,
+)
 from keras_bert.training.seeds import SeedRuns, over_seeds
 
 __all__ = [
+    "LAMB",
     "RECIPES",
     "AdamW",
     "AdditiveMargin",
@@ -26,7 +34,11 @@ __all__ = [
     "Recipe",
     "SeedRuns",
     "Triplet",
+    "WarmupConstant",
+    "WarmupCosineDecay",
     "WarmupLinearDecay",
+    "WarmupPolynomialDecay",
+    "apply_reduced",
     "default_optimizer",
     "over_seeds",
     "recipe",

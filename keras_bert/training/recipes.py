@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+from keras_bert.training.lamb import LAMB
 from keras_bert.training.optimizers import AdamW
-from keras_bert.training.schedules import WarmupLinearDecay
+from keras_bert.training.schedules import SCHEDULES
 
-__all__ = ["RECIPES", "Recipe", "accumulation_steps", "default_optimizer", "recipe"]
+__all__ = ["OPTIMIZERS", "RECIPES", "Recipe", "accumulation_steps", "default_optimizer", "recipe"]
 
 _BERT = "Devlin et al. 2018 (arXiv:1810.04805)"
 _DOMAIN = "Gururangan et al. 2020 (arXiv:2004.10964), appendix B"
@@ -20,7 +21,7 @@ class Recipe:
     """How a task is trained.
 
     Attributes:
-        learning_rate: Peak learning rate of AdamW.
+        learning_rate: Peak learning rate of AdamW. LAMB's is another, see ``default_optimizer``.
         epochs: Passes over the data.
         batch_size: Texts per step.
         warmup: Share of the steps in which the learning rate rises.
@@ -122,27 +123,60 @@ def _class_names(task):
     return [base.__name__ for base in kind.__mro__]
 
 
-def default_optimizer(model, learning_rate=None, warmup=None, layer_decay=None, accumulate=None):
+#: Names that ``default_optimizer`` and ``compile`` take.
+OPTIMIZERS = {"adamw": AdamW, "lamb": LAMB}
+
+
+def default_optimizer(
+    model,
+    learning_rate=None,
+    warmup=None,
+    layer_decay=None,
+    accumulate=None,
+    optimizer="adamw",
+    schedule="linear",
+):
     """The optimiser that a task model is compiled with where none is given.
 
     Args:
         model: The model; what is None comes from its recipe.
-        learning_rate: Peak learning rate.
+        learning_rate: Peak learning rate. LAMB's is not in recipes; default: that which its
+            authors pretrain with, 6.25e-4 · √(texts per step / 512).
         warmup: Share of the steps in which the learning rate rises.
         layer_decay: As ``AdamW`` takes it.
         accumulate: Batches to a step.
+        optimizer: "adamw" or "lamb".
+        schedule: What the learning rate does after warm-up: "linear", "polynomial" or "cosine", all
+            down to 0, or "constant".
 
     Raises:
-        ValueError: If ``accumulate`` is no number from 1 on.
+        ValueError: If ``accumulate`` is no number from 1 on, or there is no such optimiser or
+            schedule.
     """
     defaults = recipe(model)
-    learning_rate = defaults.learning_rate if learning_rate is None else learning_rate
+    kind = _named(OPTIMIZERS, "optimizer", optimizer)
+    decay = _named(SCHEDULES, "schedule", schedule)
+    if learning_rate is None:
+        learning_rate = defaults.learning_rate
+        if kind is LAMB:
+            learning_rate = _lamb_rate(defaults.batch_size * (accumulate or 1))
     warmup = defaults.warmup if warmup is None else warmup
-    return AdamW(
-        WarmupLinearDecay(learning_rate, warmup=warmup),
+    return kind(
+        decay(learning_rate, warmup=warmup),
         layer_decay=layer_decay,
         gradient_accumulation_steps=accumulation_steps(accumulate),
     )
+
+
+def _named(table, what, name):
+    if name not in table:
+        raise ValueError(f"{what} is one of {', '.join(table)}; received {name!r}.")
+    return table[name]
+
+
+def _lamb_rate(batch_size):
+    """5/(2³·10³) for 512 and the rule of the root: You et al. 2020 (arXiv:1904.00962)."""
+    return 6.25e-4 * (batch_size / 512) ** 0.5
 
 
 def accumulation_steps(accumulate: int | None) -> int | None:

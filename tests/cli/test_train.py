@@ -1,12 +1,17 @@
 """``keras-bert train``: what it writes, what it refuses, and what it never damages."""
 
+import argparse
 import json
 import os
 
 import pytest
 
+from keras_bert.cli.train import add_arguments
 from keras_bert.cli.trained_model import load_model
 from keras_bert.models import BertClassifier
+from keras_bert.training import LAMB, AdamW
+from keras_bert.training.recipes import OPTIMIZERS
+from keras_bert.training.schedules import SCHEDULES
 
 from .conftest import failure, run
 
@@ -42,6 +47,24 @@ def test_what_is_written_and_printed(trained, data, tiny_checkpoint):
     )
     assert "Epoch 20/20" in trained.output
     assert f"wrote {trained.folder / 'model.keras'}" in trained.output
+
+
+def test_optimizer_and_schedule(tiny_checkpoint, data, tmp_path, monkeypatch):
+    made = []
+
+    def stop(model, *args, **kwargs):
+        made.append((type(model.optimizer), type(model.optimizer._learning_rate)))
+        raise ValueError("far enough")
+
+    monkeypatch.setattr(BertClassifier, "fit", stop)
+    arguments = train(tiny_checkpoint, data, tmp_path / "out")
+    for names in ([], ["--optimizer", "lamb", "--schedule", "cosine"]):
+        assert "far enough" in failure(*arguments, *names)
+    assert made == [(AdamW, SCHEDULES["linear"]), (LAMB, SCHEDULES["cosine"])]
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    choices = {action.dest: action.choices for action in parser._actions}
+    assert (choices["optimizer"], choices["schedule"]) == (list(OPTIMIZERS), list(SCHEDULES))
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_wrong_numbers_of_batches(tiny_checkpoint):
     with pytest.raises(ValueError, match="of the default optimiser"):
         model.compile(optimizer="adam", accumulate=2)
     model.compile(optimizer="adam")
-    with pytest.raises(ValueError, match=r"accumulate goes with kb.AdamW; .* with Adam\."):
+    with pytest.raises(ValueError, match=r"accumulate goes with kb.AdamW and .* with Adam\."):
         model.fit(TRAIN, accumulate=2)
 
 

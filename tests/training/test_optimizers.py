@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_bert.training import AdamW, WarmupLinearDecay
+from keras_bert.training import LAMB, AdamW, WarmupLinearDecay
 
 
 def variables():
@@ -188,3 +188,56 @@ def test_finishing_leaves_weights_without_gradients_alone():
         optimizer.apply([tf.ones(2), None], weights)
     optimizer.finish_accumulation()
     assert float(weights[0][0]) < 0.9 and float(weights[1][0]) == 1
+
+
+def test_averages_of_weights_count_steps_not_batches():
+    """With three batches to a step the average is that of large batches, as is what it replaces."""
+    random = np.random.default_rng(3)
+    start, gradients = random.normal(size=(4,)), random.normal(size=(12, 4))
+    options = {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 3}
+
+    def trained(gradients, **kwargs):
+        weight = keras.Variable(start, name="kernel", dtype="float32")
+        optimizer = AdamW(0.1, **options, **kwargs)
+        for gradient in gradients:
+            optimizer.apply([tf.constant(gradient, tf.float32)], [weight])
+        return weight, optimizer._model_variables_moving_average[0]
+
+    ours = trained(gradients, gradient_accumulation_steps=3)
+    expected = trained(gradients.reshape(4, 3, 4).mean(axis=1))
+    np.testing.assert_allclose(np.stack(ours), np.stack(expected), rtol=0, atol=1e-6)
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", [AdamW, LAMB])
+def test_fixed_loss_scales_go_with_rows_of_tables(kind):
+    rows = tf.IndexedSlices(tf.ones((2, 2)), tf.constant([1, 1]), tf.constant([5, 2]))
+    tables = [keras.Variable(np.ones((5, 2)), name="table", dtype="float32") for _ in range(2)]
+    kind(0.1).apply([rows], tables[:1])
+    scaled = tf.IndexedSlices(rows.values * 64, rows.indices, rows.dense_shape)
+    kind(0.1, loss_scale_factor=64.0).apply([scaled], tables[1:])
+    np.testing.assert_array_equal(*tables)
+
+
+@pytest.mark.parametrize("kind", [AdamW, LAMB])
+def test_all_shapes_are_known_under_xla(kind):
+    """TPUs have no tf.unique, whose number of rows is known only once it has run."""
+    weights = [
+        keras.Variable(np.ones((5, 2)), name=name, dtype="float32")
+        for name in ("word_embeddings", "kernel")
+    ]
+    optimizer = kind(0.1)
+    optimizer.build(weights)
+
+    def step():
+        rows = tf.IndexedSlices(tf.ones((3, 2)), tf.constant([1, 1, 3]), tf.constant([5, 2]))
+        optimizer.apply([rows, tf.ones((5, 2))], weights)
+
+    def operations(jit):
+        return tf.function(step, jit_compile=jit).get_concrete_function().graph.get_operations()
+
+    found = operations(jit=True)
+    assert not {op.type for op in found} & {"Unique", "UniqueV2"}
+    shapes = [tensor.shape for op in found for tensor in op.outputs]
+    assert all(shape.is_fully_defined() for shape in shapes)
+    assert "Unique" in {op.type for op in operations(jit=False)}

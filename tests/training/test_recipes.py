@@ -5,6 +5,7 @@ import pytest
 import keras_bert as kb
 from keras_bert.models.task import TaskModel
 from keras_bert.training import RECIPES, default_optimizer, recipe
+from keras_bert.training.schedules import SCHEDULES
 
 TASKS = ("Classifier", "TokenClassifier", "SpanLabeler", "MultipleChoice", "MaskedLM", "Pretrainer")
 
@@ -61,6 +62,32 @@ def test_default_optimizer(tiny_checkpoint):
     assert model.optimizer.gradient_accumulation_steps == 4
     optimizer = default_optimizer(model, warmup=0.0)
     assert optimizer._learning_rate.warmup == 0 and optimizer.layer_decay is None
+
+
+def test_optimizers_and_schedules_by_name(tiny_checkpoint):
+    model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint))
+    model.compile("lamb", schedule="cosine", accumulate=4, layer_decay=0.9)
+    assert type(model.optimizer) is kb.LAMB and model.optimizer.layer_decay == 0.9
+    schedule = model.optimizer._learning_rate
+    assert type(schedule) is SCHEDULES["cosine"] and schedule.warmup == 0.1
+    # The authors' rule for a step of 32 · 4 texts, unless another is asked for.
+    assert schedule.peak == pytest.approx(6.25e-4 / 2)
+    assert default_optimizer(model, 1e-3, optimizer="lamb")._learning_rate.peak == 1e-3
+    model.compile("adamw")
+    assert type(model.optimizer) is kb.AdamW
+    assert type(model.optimizer._learning_rate) is SCHEDULES["linear"]
+    model.compile("adam")
+    assert type(model.optimizer).__module__.startswith("keras.")
+
+
+def test_unknown_names(tiny_checkpoint):
+    model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint))
+    with pytest.raises(ValueError, match="schedule is one of linear, .* received 'step'"):
+        model.compile(schedule="step")
+    with pytest.raises(ValueError, match="optimizer is one of adamw, lamb; received 'sgd'"):
+        default_optimizer(model, optimizer="sgd")
+    with pytest.raises(ValueError, match="schedule are of the default optimiser"):
+        model.compile("sgd", schedule="cosine")
 
 
 def test_fit_takes_the_batch_size(tiny_checkpoint, monkeypatch):

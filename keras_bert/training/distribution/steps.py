@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from keras_bert.training.distribution.replicated import apply_reduced
+from keras_bert.training.distribution.replicated import apply_reduced, summed_over_replicas
 from keras_bert.training.distribution.shares import loss_share, on_whole_batch, whole_batch
 
 __all__ = ["Rounds", "build_metrics", "make_test_function", "make_train_function"]
@@ -124,14 +124,9 @@ def _train(model, gradients, data):
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     share = loss_share(model, x, y, sample_weight)
     found, loss, y_pred = gradients(x, y, sample_weight, share.of_gradients, share.of_loss)
-    variables = model.trainable_variables
-    pairs = [(g, v) for g, v in zip(found, variables, strict=True) if g is not None]
     if model.distribute_strategy.num_replicas_in_sync > 1:
-        context = tf.distribute.get_replica_context()
-        summed = context.all_reduce(tf.distribute.ReduceOp.SUM, [g for g, _ in pairs])
-    else:
-        summed = [g for g, _ in pairs]
-    apply_reduced(model.optimizer, summed, [v for _, v in pairs])
+        found = summed_over_replicas(found)
+    apply_reduced(model.optimizer, found, model.trainable_variables)
     _note(model, share, loss, x, y, y_pred, sample_weight)
 
 
@@ -142,15 +137,9 @@ def _gradients_function(model):
             y_pred = model(x, training=True)
             loss = _loss(model, x, y, y_pred, sample_weight, share_of_loss, training=True)
             scaled = model.optimizer.scale_loss(loss * tf.cast(share, loss.dtype))
-        found = tape.gradient(scaled, model.trainable_variables)
-        return [_dense(grad) for grad in found], loss, y_pred
+        return tape.gradient(scaled, model.trainable_variables), loss, y_pred
 
     return gradients
-
-
-def _dense(grad):
-    """All replicas' rows could only be put together, not summed."""
-    return tf.convert_to_tensor(grad) if isinstance(grad, tf.IndexedSlices) else grad
 
 
 def _loss(model, x, y, y_pred, sample_weight, share, training):
