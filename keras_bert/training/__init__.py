@@ -10,9 +10,12 @@ from keras_bert.training.embedding_losses import (
 )
 from keras_bert.training.losses import MaskedTokens
 from keras_bert.training.optimizers import AdamW
+from keras_bert.training.progress import ProgressBar
 from keras_bert.training.recipes import RECIPES, Recipe, default_optimizer, recipe
+from keras_bert.training.run_log import RunLog, read_run_log
 from keras_bert.training.schedules import WarmupLinearDecay
 from keras_bert.training.seeds import SeedRuns, over_seeds
+from keras_bert.training.watch import StopOnBadLoss, TrainingDiverged
 
 __all__ = [
     "RECIPES",
@@ -23,11 +26,16 @@ __all__ = [
     "Cosine",
     "MaskedTokens",
     "MultipleNegatives",
+    "ProgressBar",
     "Recipe",
+    "RunLog",
     "SeedRuns",
+    "StopOnBadLoss",
+    "TrainingDiverged",
     "Triplet",
     "WarmupLinearDecay",
     "default_optimizer",
     "over_seeds",
+    "read_run_log",
     "recipe",
 ]

@@ -56,6 +56,11 @@ class BestEpoch(keras.callbacks.EarlyStopping):
             f"There is no score {self.monitor!r} to stop by; there are {', '.join(scores)}."
         )
 
+    @property
+    def kept(self) -> bool:
+        """Whether there are best weights yet."""
+        return self.best_weights is not None
+
     def restore(self):
         """Gives the model its best weights so far, if there was a validated epoch."""
         if self.best_weights is not None:
@@ -121,11 +126,16 @@ class EpochEnd(keras.callbacks.Callback):
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras' logs for TensorBoard, with the learning rate of every tenth step.
+    """Keras' logs for TensorBoard; of every tenth step also the learning rate and how fast it goes.
+
+    Of a step there are, beside Keras' ``batch_loss`` and metrics: ``batch_learning_rate``,
+    ``batch_examples_per_second``, ``batch_tokens_per_second`` (without padding), ``batch_padding``
+    (share of the positions).
 
     Args:
         folder: Where to.
         every: Steps between two entries.
+        pace: The ``keras_bert.training.pace.Pace`` of the run; None: rates are not logged.
         **kwargs: Passed to ``keras.callbacks.TensorBoard``.
 
     Example:
@@ -134,15 +144,18 @@ class TensorBoard(keras.callbacks.TensorBoard):
         10
     """
 
-    def __init__(self, folder, every=10, **kwargs):
+    def __init__(self, folder, every=10, pace=None, **kwargs):
         super().__init__(log_dir=str(folder), write_graph=False, update_freq=every, **kwargs)
+        self.pace = pace
 
     def on_train_batch_end(self, batch, logs=None):
-        """Logs what Keras does, and the learning rate."""
+        """Logs what Keras does, the learning rate and the rates."""
         super().on_train_batch_end(batch, logs)
         step = self._global_train_batch
         if step % self.update_freq == 0:
+            values = {} if self.pace is None else self.pace.recent().rates()
             rate = self._collect_learning_rate({}).get("learning_rate")
-            if rate is not None:
-                with self._train_writer.as_default():
-                    tf.summary.scalar("batch_learning_rate", rate, step=step)
+            values |= {} if rate is None else {"learning_rate": rate}
+            with self._train_writer.as_default():
+                for name, value in values.items():
+                    tf.summary.scalar(f"batch_{name}", value, step=step)
