@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_bert.metrics.directions import better
+from keras_bert.training.pace import Paced
 
 __all__ = ["BestEpoch", "EpochEnd", "TensorBoard", "best_epoch"]
 
@@ -125,7 +126,7 @@ class EpochEnd(keras.callbacks.Callback):
         self._optimizer.finish_accumulation()
 
 
-class TensorBoard(keras.callbacks.TensorBoard):
+class TensorBoard(Paced, keras.callbacks.TensorBoard):
     """Keras' logs for TensorBoard; of every tenth step also the learning rate and how fast it goes.
 
     Of a step there are, beside Keras' ``batch_loss`` and metrics: ``batch_learning_rate``,
@@ -135,7 +136,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
     Args:
         folder: Where to.
         every: Steps between two entries.
-        pace: The ``keras_bert.training.pace.Pace`` of the run; None: rates are not logged.
+        pace: The ``keras_bert.training.pace.Pace`` to read; None: one of its own.
         **kwargs: Passed to ``keras.callbacks.TensorBoard``.
 
     Example:
@@ -145,16 +146,16 @@ class TensorBoard(keras.callbacks.TensorBoard):
     """
 
     def __init__(self, folder, every=10, pace=None, **kwargs):
-        super().__init__(log_dir=str(folder), write_graph=False, update_freq=every, **kwargs)
-        self.pace = pace
+        options = {"log_dir": str(folder), "write_graph": False, "update_freq": every}
+        super().__init__(pace, **options, **kwargs)
 
     def on_train_batch_end(self, batch, logs=None):
         """Logs what Keras does, the learning rate and the rates."""
         super().on_train_batch_end(batch, logs)
         step = self._global_train_batch
         if step % self.update_freq == 0:
-            values = {} if self.pace is None else self.pace.recent().rates()
-            rate = self._collect_learning_rate({}).get("learning_rate")
+            values = self.pace.recent().rates()
+            rate = self.pace.learning_rate()
             values |= {} if rate is None else {"learning_rate": rate}
             with self._train_writer.as_default():
                 for name, value in values.items():

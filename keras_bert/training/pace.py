@@ -105,6 +105,7 @@ class Pace(keras.callbacks.Callback):
         self.done, self.run, self._run_timed, self._latest = (Amounts() for _ in range(4))
         self._pass, self._place, self._first = self._first_pass - 1, 0, 0
         self._marks = collections.deque()
+        self._rate = None
         self._begun = self._last_end = self._last_place = None
         self._between, self._last_mark, self._untimed = None, 0.0, None
 
@@ -161,7 +162,7 @@ class Pace(keras.callbacks.Callback):
 
     def forget(self):
         """Lets the plan go, and with it the data."""
-        self._plan = None
+        self._plan = self._rate = None
 
     # What others read.
 
@@ -187,6 +188,16 @@ class Pace(keras.callbacks.Callback):
         """``Amounts.rates`` of this epoch; with the run's first step only where it is alone."""
         timed = self.timed()
         return (timed if timed.steps else self.done).rates()
+
+    def learning_rate(self) -> float | None:
+        """The learning rate that the optimiser is at; None where it has none."""
+        optimizer = self.model.optimizer
+        if self._rate is None:
+            if getattr(optimizer, "learning_rate", None) is None:
+                return None
+            # A schedule's operations one by one would take a millisecond.
+            self._rate = tf.function(lambda: tf.convert_to_tensor(optimizer.learning_rate))
+        return float(self._rate())
 
     def left(self) -> tuple[float, float] | None:
         """Seconds left of the epoch and of the run; None where not known yet."""
@@ -274,45 +285,45 @@ class Paced:
         self.pace, self._own_pace = pace, False
         return self
 
+    def drive(self, event, *args):
+        """Tells the ``Pace`` what Keras tells, if it is an own one."""
+        if self._own_pace:
+            getattr(self.pace, event)(*args)
+
     def set_params(self, params):
         """Takes epochs and steps."""
+        self.drive("set_params", params)
         super().set_params(params)
-        if self._own_pace:
-            self.pace.set_params(params)
 
     def set_model(self, model):
         """Takes the model."""
+        self.drive("set_model", model)
         super().set_model(model)
-        if self._own_pace:
-            self.pace.set_model(model)
 
     def on_train_begin(self, logs=None):
         """Starts counting."""
+        self.drive("on_train_begin")
         super().on_train_begin(logs)
-        if self._own_pace:
-            self.pace.on_train_begin()
-
-    # From here on without what stands above: Keras' own bar would draw itself.
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts counting an epoch."""
-        if self._own_pace:
-            self.pace.on_epoch_begin(epoch)
+        self.drive("on_epoch_begin", epoch)
+        super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_begin(self, batch, logs=None):
         """Notes a step."""
-        if self._own_pace:
-            self.pace.on_train_batch_begin(batch)
+        self.drive("on_train_batch_begin", batch)
+        super().on_train_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts a step."""
-        if self._own_pace:
-            self.pace.on_train_batch_end(batch)
+        self.drive("on_train_batch_end", batch)
+        super().on_train_batch_end(batch, logs)
 
     def on_epoch_end(self, epoch, logs=None):
         """Ends an epoch."""
-        if self._own_pace:
-            self.pace.on_epoch_end(epoch)
+        self.drive("on_epoch_end", epoch)
+        super().on_epoch_end(epoch, logs)
 
 
 def _held_by(model, steps):

@@ -89,13 +89,13 @@ class ProgressBar(Paced, keras.callbacks.ProgbarLogger):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Shows that an epoch has begun, whose first step may take a while."""
-        super().on_epoch_begin(epoch)
+        self.drive("on_epoch_begin", epoch)
         self._logs, self._tested = {}, None
         self._draw()
 
     def on_train_batch_end(self, batch, logs=None):
         """Shows the steps so far, if it is time to."""
-        super().on_train_batch_end(batch)
+        self.drive("on_train_batch_end", batch)
         self._logs = logs or {}
         if self._style == "bar":
             self._draw(self._redraw)
@@ -104,7 +104,7 @@ class ProgressBar(Paced, keras.callbacks.ProgbarLogger):
 
     def on_epoch_end(self, epoch, logs=None):
         """Shows the epoch's scores, in a line that stays."""
-        super().on_epoch_end(epoch)
+        self.drive("on_epoch_end", epoch)
         if self._style is not None:
             texts = self._summary(logs or {})
             text = wrapped(texts, self._columns()) if self._style == "bar" else "  ".join(texts)

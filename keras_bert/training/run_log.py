@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from keras_bert.training.pace import Paced
 
-__all__ = ["RunLog", "learning_rate", "read_run_log"]
+__all__ = ["RunLog", "read_run_log", "repair", "run_facts"]
 
 _PACKAGES = ("keras-bert-garden", "keras", "tensorflow", "tensorflow-text", "numpy")
 
@@ -95,7 +95,7 @@ class RunLog(Paced, keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Writes the first row."""
-        super().on_train_begin()
+        super().on_train_begin(logs)
         self._ended, self._started = False, self._clock()
         self._last_row, self._next = 0, None
         if not self.is_chief:
@@ -106,7 +106,7 @@ class RunLog(Paced, keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Writes a row, if it is time to."""
-        super().on_train_batch_end(batch)
+        super().on_train_batch_end(batch, logs)
         step = self.pace.total_steps
         # With several steps in one, the next after its time.
         if not self.is_chief or step // self.every == self._last_row // self.every:
@@ -118,13 +118,13 @@ class RunLog(Paced, keras.callbacks.Callback):
             epoch=self.pace.epoch + 1,
             **_scores(logs),
             **_of_last_step(self.model),
-            learning_rate=learning_rate(self.model),
+            learning_rate=self.pace.learning_rate(),
             **self.pace.recent().rates(),
         )
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the epoch's row."""
-        super().on_epoch_end(epoch)
+        super().on_epoch_end(epoch, logs)
         if self.is_chief:
             self.write(
                 "epoch",
@@ -132,7 +132,7 @@ class RunLog(Paced, keras.callbacks.Callback):
                 epoch=epoch + 1,
                 seconds=round(self.pace.done.seconds, 3),
                 **_scores(logs),
-                learning_rate=learning_rate(self.model),
+                learning_rate=self.pace.learning_rate(),
                 **self.pace.epoch_rates(),
             )
 
@@ -292,12 +292,6 @@ def run_facts(model) -> dict:
         "devices": [device.device_type for device in tf.config.list_logical_devices()],
         "jit_compile": bool(model.jit_compile),
     }
-
-
-def learning_rate(model) -> float | None:
-    """The learning rate that a model's optimiser is at; None where it has none."""
-    rate = getattr(model.optimizer, "learning_rate", None)
-    return None if rate is None else float(keras.ops.convert_to_numpy(rate))
 
 
 def _seed():

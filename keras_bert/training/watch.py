@@ -11,7 +11,6 @@ import keras
 
 from keras_bert.training.bad_batch import save_bad_batch
 from keras_bert.training.pace import Paced
-from keras_bert.training.run_log import learning_rate
 
 __all__ = ["LossRule", "StopOnBadLoss", "TrainingDiverged"]
 
@@ -166,12 +165,12 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Forgets the losses of a run before."""
-        super().on_train_begin()
+        super().on_train_begin(logs)
         self.rule = self._rule()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Keeps the weights, if nothing else does."""
-        super().on_epoch_begin(epoch)
+        super().on_epoch_begin(epoch, logs)
         self._weights = None
         if self.keep_weights and not getattr(self.keeper, "kept", False):
             self._weights = [keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables]
@@ -182,7 +181,7 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
         Raises:
             TrainingDiverged: If it is bad.
         """
-        super().on_train_batch_end(batch)
+        super().on_train_batch_end(batch, logs)
         loss, mean = self._losses(logs or {})
         verdict = None if loss is None else self.rule.verdict(loss)
         # Several steps in one: the last one's loss may be a number by chance, their mean is not.
@@ -204,7 +203,7 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
 
     def _stop(self, loss, verdict):
         pace = self.pace
-        step, epoch, rate = pace.total_steps, pace.epoch + 1, learning_rate(self.model)
+        step, epoch, rate = pace.total_steps, pace.epoch + 1, pace.learning_rate()
         facts = {"step": step, "epoch": epoch, "loss": loss, "learning_rate": rate}
         facts["losses_before"] = list(self.rule._recent)
         file, said = None, "It could not be saved"
