@@ -195,8 +195,10 @@ class Pace(keras.callbacks.Callback):
         if self._rate is None:
             if getattr(optimizer, "learning_rate", None) is None:
                 return None
-            # A schedule's operations one by one would take a millisecond.
-            self._rate = tf.function(lambda: tf.convert_to_tensor(optimizer.learning_rate))
+            # A schedule's operations one by one would take a millisecond. A function that is traced
+            # when it is called would have TensorFlow warn of too many, after some runs.
+            rate = tf.function(lambda: tf.convert_to_tensor(optimizer.learning_rate))
+            self._rate = rate.get_concrete_function()
         return float(self._rate())
 
     def left(self) -> tuple[float, float] | None:

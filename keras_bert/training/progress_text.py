@@ -106,7 +106,7 @@ def wrapped(texts, width: int, indent: int = 4) -> str:
         if len(lines[-1]) + 2 + len(text) <= width:
             lines[-1] += f"  {text}"
         else:
-            lines.append(" " * indent + text)
+            lines.append(" " * min(indent, max(width - len(text), 0)) + text)
     return "\n".join(lines)
 
 
