@@ -18,7 +18,8 @@ __all__ = ["save_bad_batch"]
 def save_bad_batch(folder, facts: dict, model, pace) -> Path:
     """Writes what is known of the last step into an ``.npz`` file, without pickles.
 
-    ``numpy.load(file)`` reads it. It has the facts by name, and what is known of:
+    ``numpy.load(file)`` reads it. It has the facts by name (of ``fit``: ``step``, ``epoch``,
+    ``loss``, ``learning_rate``, ``losses``, the last ones in order), and what is known of:
 
     =================  ==========================================================================
     name               what

@@ -142,6 +142,9 @@ class Pace(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Counts the batches up to this one."""
         now = self._clock()
+        if self.steps:
+            # Of several steps in one, the last may be more than there are.
+            batch = min(batch, self.steps - 1)
         steps = batch - min(self._first, batch) + 1
         self._last_place = self._advance(steps)
         held = self._held(steps)

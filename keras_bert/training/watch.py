@@ -67,6 +67,8 @@ class LossRule:
                 f"steps={steps!r}, window={window!r}."
             )
         self.factor, self.steps, self.window = factor, int(steps), int(window)
+        #: The last losses in order, bad ones among them.
+        self.seen = collections.deque(maxlen=self.window)
         self._recent, self._sorted = collections.deque(), []
         self._first, self.in_a_row = [], 0
 
@@ -79,6 +81,7 @@ class LossRule:
 
     def verdict(self, loss: float) -> str | None:
         """What is wrong with the loss of one more step; None: nothing."""
+        self.seen.append(loss)
         if not math.isfinite(loss):
             return f"is {loss:g}"
         level = self.level
@@ -173,7 +176,7 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
         super().on_epoch_begin(epoch, logs)
         self._weights = None
         if self.keep_weights and not getattr(self.keeper, "kept", False):
-            self._weights = [keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables]
+            self._weights = [v.value.numpy() for v in self.model.trainable_variables]
 
     def on_train_batch_end(self, batch, logs=None):
         """Looks at the loss.
@@ -205,7 +208,7 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
         pace = self.pace
         step, epoch, rate = pace.total_steps, pace.epoch + 1, pace.learning_rate()
         facts = {"step": step, "epoch": epoch, "loss": loss, "learning_rate": rate}
-        facts["losses_before"] = list(self.rule._recent)
+        facts["losses"] = list(self.rule.seen)
         file, said = None, "It could not be saved"
         try:
             file = save_bad_batch(self.folder, facts, self.model, pace)

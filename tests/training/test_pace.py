@@ -104,6 +104,11 @@ def test_several_steps_in_one():
     run(pace, clock, per_execution=2, until=4)
     assert pace.done == Amounts(4, 6, 40, 44, pytest.approx(34.4))
     np.testing.assert_array_equal(pace.rows(), [4, 5])
+    pace.on_train_begin()
+    pace.on_epoch_begin(0)
+    pace.on_train_batch_begin(3)
+    pace.on_train_batch_end(5)  # three at once, of which there is one
+    assert (pace.step, pace.done.steps, pace.done.examples) == (4, 1, 1)
 
 
 def test_a_window_of_ten_seconds():
