@@ -7,6 +7,8 @@ import functools
 
 import numpy as np
 
+from keras_bert.data.batching import rows_of
+
 __all__ = ["BatchPlan", "BatchSizes", "batch_sizes"]
 
 
@@ -57,6 +59,19 @@ class BatchPlan:
         """Numbers of the rows in some batches of a pass, from the first to the last: int64."""
         batches = self.batches(number)[first : last + 1]
         return np.concatenate(batches) if batches else np.zeros(0, np.int64)
+
+    def batch(self, rows):
+        """What a model is given of some rows, made anew: ``(ids, targets)``, or ids alone.
+
+        None where it cannot be made again, since tokens are hidden in it by chance.
+        """
+        if not hasattr(self._rows, "batch"):
+            return None
+        ids, targets = self._rows.batch(rows), getattr(self._rows, "targets", None)
+        if targets is None:
+            return ids
+        targets_of = getattr(self._rows, "targets_of", None) or rows_of(targets)
+        return ids, targets_of(rows)
 
     def examples_of(self, rows) -> np.ndarray:
         """Numbers of the examples, as ``fit`` was given them, that rows are of."""

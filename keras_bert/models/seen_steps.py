@@ -93,7 +93,8 @@ def named_tensors(data) -> dict:
     """Names the tensors that a step is given.
 
     Args:
-        data: What an element of the dataset is: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``.
+        data: What an element of the dataset is: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``; of
+            tensors, or of one per replica (``tf.distribute.DistributedValues``).
 
     Returns:
         Name → tensor: those of ``x`` as they are called there (else "inputs"), "targets" and
@@ -109,7 +110,14 @@ def named_tensors(data) -> dict:
     named = {}
     for part, value in zip(PARTS, parts, strict=False):
         for path, tensor in keras.tree.flatten_with_path(value):
-            if tf.is_tensor(tensor) and not isinstance(tensor, tf.RaggedTensor | tf.SparseTensor):
+            if _is_batch(tensor):
                 names = [part, *map(str, path)] if part else list(map(str, path))
                 named["/".join(names) or "inputs"] = tensor
     return named
+
+
+def _is_batch(value):
+    """Whether a value is a dense tensor, or those of several replicas."""
+    if isinstance(value, tf.distribute.DistributedValues):
+        return True
+    return tf.is_tensor(value) and not isinstance(value, tf.RaggedTensor | tf.SparseTensor)

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from keras_bert.models.seen_steps import named_tensors
+
 __all__ = ["save_bad_batch"]
 
 
@@ -55,6 +57,9 @@ def save_bad_batch(folder, facts: dict, model, pace) -> Path:
     if rows is not None:
         examples, texts = pace.examples_of(rows)
         arrays["rows"] = np.asarray(examples, np.int64)
+        if getattr(last, "batch", None) is None:
+            # Under a strategy, say, where each replica had a part of it.
+            arrays |= _arrays(named_tensors(pace.batch_of(rows)), "", None)
         if texts is not None:
             arrays["texts"] = _strings(texts)
     folder = Path(tempfile.gettempdir() if folder is None else folder)

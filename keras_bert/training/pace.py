@@ -228,6 +228,10 @@ class Pace(keras.callbacks.Callback):
         """Numbers and texts of the examples that rows are of."""
         return self._plan.examples_of(rows), self._plan.texts_of(rows)
 
+    def batch_of(self, rows):
+        """What a model is given of some rows; see ``BatchPlan.batch``."""
+        return self._plan.batch(rows)
+
     def plan_amounts(self) -> Amounts | None:
         """What the batches of one pass of the plan hold; None without a plan."""
         sizes = self._sizes()

@@ -131,11 +131,10 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
         factor: See ``LossRule``.
         steps: See ``LossRule``.
         window: See ``LossRule``.
-        folder: Where the batch goes, made if need be; None: the system's folder for temporary
-            files.
+        folder: Where the batch goes, made if need be; None: beside the run's log, and without one
+            to the system's folder for temporary files.
         keep_weights: Whether a copy of the weights is kept while there is no best epoch.
         pace: The ``Pace`` to read; None: one of its own.
-        keeper: What keeps the best epoch's weights: has ``kept`` and ``restore()``; None: nothing.
 
     Raises:
         ValueError: As ``LossRule``.
@@ -158,13 +157,24 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
         folder=None,
         keep_weights=True,
         pace=None,
-        keeper=None,
     ):
         super().__init__(pace)
         self._rule = lambda: LossRule(factor, steps, window)
         self.rule = self._rule()
-        self.folder, self.keep_weights, self.keeper = folder, keep_weights, keeper
+        self.folder, self.keep_weights = folder, keep_weights
+        self._keeper = self._log_folder = None
         self._weights = None
+
+    def use(self, pace, keeper=None, log_folder=None):
+        """Takes what ``fit`` of a task model has for this run; returns the callback.
+
+        Args:
+            pace: The ``Pace`` to read.
+            keeper: What keeps the best epoch's weights: has ``kept`` and ``restore()``.
+            log_folder: Where the run's log is.
+        """
+        self._keeper, self._log_folder = keeper, log_folder
+        return super().use(pace)
 
     def on_train_begin(self, logs=None):
         """Forgets the losses of a run before."""
@@ -175,7 +185,7 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
         """Keeps the weights, if nothing else does."""
         super().on_epoch_begin(epoch, logs)
         self._weights = None
-        if self.keep_weights and not getattr(self.keeper, "kept", False):
+        if self.keep_weights and not getattr(self._keeper, "kept", False):
             self._weights = [v.value.numpy() for v in self.model.trainable_variables]
 
     def on_train_batch_end(self, batch, logs=None):
@@ -211,7 +221,7 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
         facts["losses"] = list(self.rule.seen)
         file, said = None, "It could not be saved"
         try:
-            file = save_bad_batch(self.folder, facts, self.model, pace)
+            file = save_bad_batch(self.folder or self._log_folder, facts, self.model, pace)
             said = f"The batch is in {file}: numpy.load reads it"
         except OSError as error:
             said = f"The batch could not be saved ({error})"
@@ -231,8 +241,8 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
         finite = _are_finite(self.model.trainable_variables)
         if verdict != "exploded" and finite:
             return "The model's weights are all finite and stay as they are."
-        if getattr(self.keeper, "kept", False):
-            self.keeper.restore()
+        if getattr(self._keeper, "kept", False):
+            self._keeper.restore()
             which = "of the best epoch"
         elif self._weights is not None:
             for variable, kept in zip(self.model.trainable_variables, self._weights, strict=True):

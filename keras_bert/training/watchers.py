@@ -103,7 +103,4 @@ def _watch(stop, pace, keeper, log):
             "stop_on_bad_loss is True, False or a keras_bert.training.StopOnBadLoss; received "
             f"{stop!r}."
         )
-    if watch.folder is None and log is not None:
-        watch.folder = log.path.parent
-    watch.keeper = watch.keeper or keeper
-    return watch.use(pace)
+    return watch.use(pace, keeper, None if log is None else log.path.parent)
