@@ -203,6 +203,16 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
         if verdict is not None:
             self._stop(loss, verdict)
 
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks at the weights: what the last step made of them, no other step will tell.
+
+        Raises:
+            TrainingDiverged: If they are no numbers.
+        """
+        super().on_epoch_end(epoch, logs)
+        if self.rule.seen and not _are_finite(self.model.trainable_variables):
+            self._stop(self.rule.seen[-1], "is a number, but left weights that are none")
+
     def on_train_end(self, logs=None):
         """Lets the copy of the weights go."""
         self._weights = None
@@ -219,7 +229,7 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
         step, epoch, rate = pace.total_steps, pace.epoch + 1, pace.learning_rate()
         facts = {"step": step, "epoch": epoch, "loss": loss, "learning_rate": rate}
         facts["losses"] = list(self.rule.seen)
-        file, said = None, "It could not be saved"
+        file = None
         try:
             file = save_bad_batch(self.folder or self._log_folder, facts, self.model, pace)
             said = f"The batch is in {file}: numpy.load reads it"
@@ -228,6 +238,7 @@ class StopOnBadLoss(Paced, keras.callbacks.Callback):
         level = self.rule.level
         usual = "" if level is None else f"; the losses before were about {level:.4g}"
         weights = self._put_back(verdict)
+        self._weights = None
         raise TrainingDiverged(
             f"The loss {_said(verdict, loss, self.rule)} in step {step} (epoch {epoch}, batch "
             f"{pace.step}{f' of {pace.steps}' * bool(pace.steps)}){usual}. {said}. {weights} Usual "
@@ -270,7 +281,9 @@ def _rate(rate):
 
 
 def _are_finite(variables):
-    return all(bool(keras.ops.all(keras.ops.isfinite(v))) for v in variables)
+    ops = keras.ops
+    parts = [ops.all(ops.isfinite(v.value)) for v in variables]
+    return not parts or bool(ops.all(ops.stack(parts)))
 
 
 def _scope_of(model):

@@ -114,6 +114,24 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     assert error.file is None and "could not be saved" in str(error)
 
 
+def test_the_last_step_of_all(tmp_path):
+    """Its loss is a number, its gradients are not: no later loss would tell."""
+    model = dense()
+    start = model.get_weights()
+
+    class Spoil(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                self.model.trainable_variables[0].assign([[1.0], [np.inf]])
+
+    x = np.ones((6, 2), "float32")
+    callbacks = [Spoil(), StopOnBadLoss(folder=tmp_path)]
+    with pytest.raises(TrainingDiverged, match="left weights that are none in step 3") as caught:
+        model.fit(x, x[:, :1], batch_size=2, verbose=0, callbacks=callbacks)
+    assert math.isfinite(caught.value.loss)
+    np.testing.assert_array_equal(model.get_weights()[0], start[0])
+
+
 def test_the_error_travels():
     error = pickle.loads(pickle.dumps(TrainingDiverged("gone", 3, 1, math.inf)))
     assert (str(error), error.step, error.loss) == ("gone", 3, math.inf)
