@@ -143,6 +143,13 @@ def _add_training(group) -> None:
     group.add_argument(
         "--tensorboard", type=arguments.path, metavar="FOLDER", help="write logs for TensorBoard"
     )
+    group.add_argument(
+        "--log",
+        type=arguments.path,
+        metavar="FILE",
+        help="write what happens to a file, a JSON object per line; one that exists goes on",
+    )
+    group.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def _add_parts(group) -> None:
@@ -188,7 +195,7 @@ class _Interrupted(Exception):
 
 def _trained(args, task: str, train: Examples, validation: Examples | None):
     """A trained model; with ``--seeds`` the best of several."""
-    from keras_bert.training import recipe
+    from keras_bert.training import StopOnBadLoss, recipe
 
     options = {
         "epochs": args.epochs or recipe(TASKS[task].model).epochs,
@@ -196,6 +203,9 @@ def _trained(args, task: str, train: Examples, validation: Examples | None):
         "tensorboard": args.tensorboard,
         "patience": args.patience,
         "accumulate": args.accumulate,
+        "log": args.log,
+        "verbose": 0 if args.quiet else 1,
+        "stop_on_bad_loss": StopOnBadLoss(folder=args.output),
     }
     if args.class_weight:
         options["class_weight"] = args.class_weight
@@ -296,7 +306,6 @@ def _keep_interrupted(folder: Path, args, model, train: Examples, seconds: float
     if model_path.exists():
         model_path, record_path = folder / "interrupted.keras", folder / "interrupted.json"
     _write(model_path, record_path, args, model, train, seconds, interrupted=True)
-    print(flush=True)  # ends the progress bar's line
     print(f"keras-bert: interrupted; best weights so far are in {model_path}", file=sys.stderr)
     return _INTERRUPTED
 

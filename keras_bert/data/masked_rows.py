@@ -23,6 +23,7 @@ class MaskedRows:
 
     Attributes:
         lengths: (rows,) int32: ids of each row.
+        source: (rows,) int32: the number of the text that each row is of; None: its own.
 
     Example:
         >>> rows = MaskedRows(model.preprocessor, texts, TokenMasking(tokenizer))  # doctest: +SKIP
@@ -38,6 +39,7 @@ class MaskedRows:
             )
         self._masking, self._anew, self._passes = masking, anew, 0
         self.lengths = self._rows.lengths
+        self.source = getattr(self._rows, "source", None)
 
     def __len__(self):
         return len(self.lengths)

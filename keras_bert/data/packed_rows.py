@@ -28,6 +28,8 @@ class PackedRows:
         spans: ``starts``, ``ends`` and ``input_segments`` as ``Preprocessor.call`` returns them
             with ``return_offsets=True``, int32 ragged (rows, tokens), without padding.
         source: (rows,) int32: the number of the text that each row is of.
+        examples: (rows,) int: the same in the list that ``segments`` were taken from, where not all
+            of it was.
         lengths: (rows,) int32: tokens per row.
         truncated: (rows,) int32: pieces of the row's text that stand in none of its rows.
         targets: What a model is to say of each row: a tensor, or a nest of them, of (rows, ...);
@@ -55,7 +57,7 @@ class PackedRows:
             chunks.append(_unpadded(preprocessor, texts, start))
         joined = {name: tf.concat([chunk[name] for chunk in chunks], 0) for name in chunks[0]}
         self.spans = {name: joined.pop(name) for name in ("starts", "ends", "input_segments")}
-        self.source = joined.pop("source").numpy()
+        self.source = self.examples = joined.pop("source").numpy()
         self.truncated = joined.pop("truncated").numpy()
         self._ids = joined
         self.lengths = joined["input_word_ids"].row_lengths().numpy().astype(np.int32)

@@ -30,6 +30,8 @@ class TextGroups:
 
     Attributes:
         lengths: (examples,) int32: ids of the longest row of each.
+        text_lengths: (examples, most texts) int32: ids of every row, 0 where there is none.
+        apart: Whether the texts are packed column by column.
 
     Example:
         >>> groups = TextGroups(preprocessor, [["How?", "So."], ["Why?", "Who knows."]])
@@ -58,6 +60,9 @@ class TextGroups:
         self.lengths = np.maximum.reduceat(rows, ends - counts)
         each = rows.sum() * APART_FROM < self.lengths.sum() * counts[0]
         self._columns = int(counts[0]) if columns and each else 0
+        self.apart = bool(self._columns)
+        self.text_lengths = np.zeros((len(groups), counts.max()), np.int32)
+        self.text_lengths[np.arange(counts.max()) < counts[:, None]] = rows
         self._count = int(counts[0]) if (counts == counts[0]).all() else None
 
     def __len__(self):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_bert.data.batch_plan import BatchPlan
 from keras_bert.data.batching import (
     length_grouped_batches,
     sorted_batches,
@@ -19,6 +20,9 @@ __all__ = ["Fitting"]
 
 class Fitting:
     """``compile``, ``fit`` and ``evaluate`` of text, for a ``TaskModel``, which see."""
+
+    #: What the batches of the run hold; None where that is not known. The pass 0 is not trained on.
+    _batch_plan = None
 
     def compile(
         self,
@@ -109,6 +113,9 @@ class Fitting:
         restore_best=None,
         accumulate=None,
         tensorboard=None,
+        log=None,
+        progress=None,
+        stop_on_bad_loss=True,
         **kwargs,
     ):
         """Trains on text.
@@ -133,7 +140,15 @@ class Fitting:
                 ``batch_size * accumulate`` texts in the memory of ``batch_size``; what is left at
                 the end of an epoch makes a smaller one. Default: as compiled. Another number than
                 compiled with compiles anew, with an optimiser that starts from the beginning.
-            tensorboard: Folder for TensorBoard's logs, the learning rate among them.
+            tensorboard: Folder for TensorBoard's logs: of every tenth step the learning rate,
+                examples and tokens per second and the share of padding, too.
+            log: File for the run's log, a JSON object per line, gone on with where it exists; or a
+                ``keras_bert.training.RunLog``.
+            progress: None: a ``keras_bert.training.ProgressBar``, as ``verbose`` says: 1 a bar, or
+                lines where there is no terminal, 2 a line per epoch, 0 nothing. False: nothing.
+                "keras": Keras' own bar. Or a ``ProgressBar``.
+            stop_on_bad_loss: Whether a loss that is NaN or infinite, or explodes, stops the run;
+                or a ``keras_bert.training.StopOnBadLoss``, which says what explodes means.
             **kwargs: Passed to ``keras.Model.fit``.
 
         Returns:
@@ -147,13 +162,17 @@ class Fitting:
             TypeError: If something is no text; the message names its place.
             ValueError: On an unknown label, a label missing, or no data; if ``patience`` or
                 ``restore_best`` is given without validation data, or there is no such score.
+            TrainingDiverged: If the loss went bad, after the batch that it did so with was saved;
+                see ``keras_bert.training.StopOnBadLoss``.
         """
         # Upwards on purpose: see compile.
         from keras_bert.training import recipe
-        from keras_bert.training.callbacks import EpochEnd, TensorBoard, best_epoch
+        from keras_bert.training.callbacks import EpochEnd, best_epoch
         from keras_bert.training.distribution import check_strategy
+        from keras_bert.training.watchers import Watchers
 
         check_strategy(self)
+        self._batch_plan = None
         if not self.compiled:
             self.compile()
         has_validation = validation_data is not None or bool(kwargs.get("validation_split"))
@@ -188,22 +207,26 @@ class Fitting:
             callbacks.insert(0, EpochEnd(_inner(self.optimizer), steps))
         callbacks += [stopper] if stopper is not None else []
         callbacks += [keeper] if keeper is not stopper else []
-        callbacks += [TensorBoard(tensorboard)] if tensorboard is not None else []
+        watchers = Watchers(
+            self, self._batch_plan, log, progress, stop_on_bad_loss, tensorboard, keeper, kwargs
+        )
+        callbacks = watchers.around(callbacks)
         try:
-            return super().fit(
-                x,
-                y,
-                batch_size=batch_size,
-                epochs=epochs,
-                validation_data=validation_data,
-                callbacks=callbacks,
-                **kwargs,
-            )
+            with watchers:
+                return super().fit(
+                    x,
+                    y,
+                    batch_size=batch_size,
+                    epochs=epochs,
+                    validation_data=validation_data,
+                    callbacks=callbacks,
+                    **kwargs,
+                )
         except KeyboardInterrupt:
             keeper.restore()
             raise
         finally:
-            self._validation_examples = None
+            self._validation_examples = self._batch_plan = None
 
     # Steps under a strategy.
 
@@ -296,12 +319,16 @@ class Fitting:
         rows = self.labelled_rows(texts, labels)
         # Drawn from NumPy's global generator, so that keras.utils.set_random_seed decides it.
         seed, epoch = self._shared(int(np.random.randint(2**31))), -1
+        plan = BatchPlan(
+            rows, lambda n: length_grouped_batches(rows.lengths, batch_size, seed=seed + n), texts
+        )
 
         def batches():
             nonlocal epoch
             epoch += 1
-            return length_grouped_batches(rows.lengths, batch_size, seed=seed + epoch)
+            return plan.batches(epoch)
 
+        self._batch_plan = plan
         return self._sharded(rows.dataset(batches))
 
     def _shared(self, number):
@@ -414,6 +441,11 @@ class _BestWeights(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self._best, self._weights = np.inf, None
+
+    @property
+    def kept(self) -> bool:
+        """Whether there are best weights yet."""
+        return self._weights is not None
 
     def on_epoch_end(self, epoch, logs=None):
         loss = (logs or {}).get("val_loss")

@@ -272,6 +272,7 @@ class BertSpanLabeler(TaskModel):
         if self.allow_no_answer is None and None in spans:
             self.allow_no_answer = True
         rows = PackedRows(self._windows(), self.strings([texts[i] for i in kept]))
+        rows.examples = np.array(kept)[rows.source]
         self._warn_of_cuts(rows.truncated[np.unique(rows.source, return_index=True)[1]])
         class_last = self.text_preprocessor().tokenizer.class_last
         rows.targets = span_targets(rows, spans, class_last)

@@ -12,11 +12,12 @@ from keras_bert.models.answering import Answering, UntrainedHeadWarning
 from keras_bert.models.fitting import Fitting
 from keras_bert.models.head_model import HeadModel
 from keras_bert.models.report_facts import report_facts, report_title
+from keras_bert.models.seen_steps import SeenSteps
 
 __all__ = ["TaskModel", "UntrainedHeadWarning"]
 
 
-class TaskModel(Fitting, Answering, HeadModel):
+class TaskModel(Fitting, Answering, SeenSteps, HeadModel):
     """A model with a head that is trained and asked in text.
 
     A task says what its labels and answers are. Always: ``call`` (ids → raw outputs),

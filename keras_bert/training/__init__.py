@@ -12,7 +12,9 @@ from keras_bert.training.embedding_losses import (
 from keras_bert.training.lamb import LAMB
 from keras_bert.training.losses import MaskedTokens
 from keras_bert.training.optimizers import AdamW
+from keras_bert.training.progress import ProgressBar
 from keras_bert.training.recipes import RECIPES, Recipe, default_optimizer, recipe
+from keras_bert.training.run_log import RunLog, read_run_log
 from keras_bert.training.schedules import (
     WarmupConstant,
     WarmupCosineDecay,
@@ -20,6 +22,7 @@ from keras_bert.training.schedules import (
     WarmupPolynomialDecay,
 )
 from keras_bert.training.seeds import SeedRuns, over_seeds
+from keras_bert.training.watch import StopOnBadLoss, TrainingDiverged
 
 __all__ = [
     "LAMB",
@@ -31,8 +34,12 @@ __all__ = [
     "Cosine",
     "MaskedTokens",
     "MultipleNegatives",
+    "ProgressBar",
     "Recipe",
+    "RunLog",
     "SeedRuns",
+    "StopOnBadLoss",
+    "TrainingDiverged",
     "Triplet",
     "WarmupConstant",
     "WarmupCosineDecay",
@@ -41,5 +48,6 @@ __all__ = [
     "apply_reduced",
     "default_optimizer",
     "over_seeds",
+    "read_run_log",
     "recipe",
 ]

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_bert.metrics.directions import better
+from keras_bert.training.pace import Paced
 
 __all__ = ["BestEpoch", "EpochEnd", "TensorBoard", "best_epoch"]
 
@@ -55,6 +56,11 @@ class BestEpoch(keras.callbacks.EarlyStopping):
         raise ValueError(
             f"There is no score {self.monitor!r} to stop by; there are {', '.join(scores)}."
         )
+
+    @property
+    def kept(self) -> bool:
+        """Whether there are best weights yet."""
+        return self.best_weights is not None
 
     def restore(self):
         """Gives the model its best weights so far, if there was a validated epoch."""
@@ -120,12 +126,17 @@ class EpochEnd(keras.callbacks.Callback):
         self._optimizer.finish_accumulation()
 
 
-class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras' logs for TensorBoard, with the learning rate of every tenth step.
+class TensorBoard(Paced, keras.callbacks.TensorBoard):
+    """Keras' logs for TensorBoard; of every tenth step also the learning rate and how fast it goes.
+
+    Of a step there are, beside Keras' ``batch_loss`` and metrics: ``batch_learning_rate``,
+    ``batch_examples_per_second``, ``batch_tokens_per_second`` (without padding), ``batch_padding``
+    (share of the positions).
 
     Args:
         folder: Where to.
         every: Steps between two entries.
+        pace: The ``keras_bert.training.pace.Pace`` to read; None: one of its own.
         **kwargs: Passed to ``keras.callbacks.TensorBoard``.
 
     Example:
@@ -134,15 +145,18 @@ class TensorBoard(keras.callbacks.TensorBoard):
         10
     """
 
-    def __init__(self, folder, every=10, **kwargs):
-        super().__init__(log_dir=str(folder), write_graph=False, update_freq=every, **kwargs)
+    def __init__(self, folder, every=10, pace=None, **kwargs):
+        options = {"log_dir": str(folder), "write_graph": False, "update_freq": every}
+        super().__init__(pace, **options, **kwargs)
 
     def on_train_batch_end(self, batch, logs=None):
-        """Logs what Keras does, and the learning rate."""
+        """Logs what Keras does, the learning rate and the rates."""
         super().on_train_batch_end(batch, logs)
         step = self._global_train_batch
         if step % self.update_freq == 0:
-            rate = self._collect_learning_rate({}).get("learning_rate")
-            if rate is not None:
-                with self._train_writer.as_default():
-                    tf.summary.scalar("batch_learning_rate", rate, step=step)
+            values = self.pace.recent().rates()
+            rate = self.pace.learning_rate()
+            values |= {} if rate is None else {"learning_rate": rate}
+            with self._train_writer.as_default():
+                for name, value in values.items():
+                    tf.summary.scalar(f"batch_{name}", value, step=step)

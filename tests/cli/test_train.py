@@ -4,14 +4,16 @@ import argparse
 import json
 import os
 
+import numpy as np
 import pytest
 
 from keras_bert.cli.train import add_arguments
 from keras_bert.cli.trained_model import load_model
 from keras_bert.models import BertClassifier
-from keras_bert.training import LAMB, AdamW
+from keras_bert.training import LAMB, AdamW, read_run_log
 from keras_bert.training.recipes import OPTIMIZERS
 from keras_bert.training.schedules import SCHEDULES
+
 
 from .conftest import failure, run
 
@@ -186,3 +188,27 @@ def test_a_failed_save_damages_nothing(tiny_checkpoint, data, tmp_path, monkeypa
     assert "No space left on device" in failure(*train(tiny_checkpoint, data, tmp_path))
     assert os.listdir(tmp_path) == ["model.keras"]
     assert (tmp_path / "model.keras").read_text() == "the old model"
+
+
+def test_a_log_and_no_progress(tiny_checkpoint, data, tmp_path):
+    log = tmp_path / "logs" / "run.jsonl"
+    options = ("--epochs", 2, "--log", log, "--quiet")
+    code, out, _ = run(*train(tiny_checkpoint, data, tmp_path / "out", *options))
+    assert code == 0
+    assert "Epoch" not in out and "step" not in out and "wrote" in out
+    rows = read_run_log(log)
+    assert [row["event"] for row in rows] == ["start", "epoch", "epoch", "end"]
+    assert (rows[0]["seed"], rows[0]["data"]["examples"]) == (0, 9)
+    record = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert record["settings"]["log"] == str(log)
+    assert record["history"]["loss"] == [row["loss"] for row in rows[1:3]]
+
+
+def test_a_loss_that_goes_bad(tiny_checkpoint, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(BertClassifier, "default_loss", lambda self: lambda y, z: z[:, 0] * np.nan)
+    out = tmp_path / "out"
+    code, _, err = run(*train(tiny_checkpoint, data, out, "--epochs", 1, "--quiet"))
+    assert code == 1 and err.startswith("keras-bert: error: The loss is nan in step 1 (epoch 1")
+    assert "unexpected" not in err and err.count("\n") == 1
+    assert os.listdir(out) == ["bad-batch-step-1.npz"]
+    assert sorted(np.load(out / "bad-batch-step-1.npz")["rows"]) == list(range(9))

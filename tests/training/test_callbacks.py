@@ -235,5 +235,9 @@ def test_logs_for_tensorboard(model, tmp_path):
     schedule = model.optimizer._learning_rate
     begin = float(schedule._first_step)
     assert [step for step, _ in tags["batch_learning_rate"]] == [10, 20]
+    for name in ("examples_per_second", "tokens_per_second", "padding"):
+        assert [step for step, _ in tags[f"batch_{name}"]] == [10, 20]
+    assert all(rate > 0 for _, rate in tags["batch_tokens_per_second"])
+    assert all(share == 0 for _, share in tags["batch_padding"])
     for step, rate in tags["batch_learning_rate"]:
         assert rate == pytest.approx(float(schedule(begin + step)), rel=1e-5)

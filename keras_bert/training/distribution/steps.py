@@ -46,7 +46,7 @@ def make_test_function(model):
             share = loss_share(model, x, y, sample_weight)
             y_pred = model(x, training=False)
             loss = _loss(model, x, y, y_pred, sample_weight, share.of_loss, training=False)
-            _note(model, share, loss, x, y, y_pred, sample_weight)
+            return _note(model, share, loss, x, y, y_pred, sample_weight)
 
     return _loop(model, step, "test")
 
@@ -102,10 +102,12 @@ def _loop(model, step, mode):
     strategy = model.distribute_strategy
 
     def run(iterator, steps):
+        loss = tf.zeros(())
         for _ in tf.range(steps):
-            strategy.run(step, args=(next(iterator),))
+            losses = strategy.run(step, args=(next(iterator),))
+            loss = strategy.experimental_local_results(losses)[0]
         # Read outside of the replicas, they are those of all examples of all workers.
-        return model.get_metrics_result()
+        return model.get_metrics_result(), loss
 
     if not model.run_eagerly:
         run = tf.function(run, reduce_retracing=True)
@@ -115,7 +117,10 @@ def _loop(model, step, mode):
         if left is not None:
             steps = max(min(steps, left), 1)
             model.batches_left[mode] = left - steps
-        return run(iterator, tf.constant(steps))
+        logs, loss = run(iterator, tf.constant(steps))
+        if mode == "train":
+            model.last_step.note(loss=loss)
+        return logs
 
     return function
 
@@ -124,10 +129,11 @@ def _train(model, gradients, data):
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     share = loss_share(model, x, y, sample_weight)
     found, loss, y_pred = gradients(x, y, sample_weight, share.of_gradients, share.of_loss)
+    part = _note(model, share, loss, x, y, y_pred, sample_weight)
     if model.distribute_strategy.num_replicas_in_sync > 1:
-        found = summed_over_replicas(found)
+        *found, part = summed_over_replicas([*found, part])
     apply_reduced(model.optimizer, found, model.trainable_variables)
-    _note(model, share, loss, x, y, y_pred, sample_weight)
+    return part
 
 
 def _gradients_function(model):
@@ -160,14 +166,15 @@ def _loss(model, x, y, y_pred, sample_weight, share, training):
 
 
 def _note(model, share, loss, x, y, y_pred, sample_weight):
-    """Adds a batch to the running loss and metrics."""
+    """Adds a batch to the running loss and metrics; returns this replica's part of the loss."""
     rows = tf.cast(share.rows, tf.float32)
-    # Summed over the replicas this is the loss of all examples, as often as there are examples;
-    # a replica without examples has the mean of nothing.
-    part = tf.cast(loss, tf.float32) * share.of_loss * share.all_rows
-    part = tf.where(rows > 0, part, 0.0)
-    model._loss_tracker.update_state(tf.math.divide_no_nan(part, rows), sample_weight=rows)
+    # A replica without examples has the mean of nothing.
+    part = tf.where(rows > 0, tf.cast(loss, tf.float32) * share.of_loss, 0.0)
+    # Summed over the replicas: the loss of all examples, as often as there are examples.
+    mean = tf.math.divide_no_nan(part * share.all_rows, rows)
+    model._loss_tracker.update_state(mean, sample_weight=rows)
     model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+    return part
 
 
 def _jitted(model, function):
