@@ -97,6 +97,8 @@ class Fitting:
         monitor=None,
         restore_best=None,
         accumulate=None,
+        pad_to=None,
+        drop_remainder=False,
         tensorboard=None,
         **kwargs,
     ):
@@ -122,6 +124,13 @@ class Fitting:
                 ``batch_size * accumulate`` texts in the memory of ``batch_size``; what is left at
                 the end of an epoch makes a smaller one. Default: as compiled. Another number than
                 compiled with compiles anew, with an optimiser that starts from the beginning.
+            pad_to: Length that all rows of texts are padded to, so that all batches have one shape:
+                "max", the preprocessor's ``seq_length``; or a number of tokens, or a list of them
+                that rises, of which a batch has the first that holds it. The last batch is filled
+                up with rows that count for nothing. Default: "max" on a TPU, which takes nothing
+                else; otherwise batches are as long as their longest text.
+            drop_remainder: With ``pad_to``, whether texts that do not fill a batch are left out of
+                an epoch's training in place of filling it up.
             tensorboard: Folder for TensorBoard's logs, the learning rate among them.
             **kwargs: Passed to ``keras.Model.fit``.
 
@@ -152,13 +161,15 @@ class Fitting:
         self.optimizer.build(self.trainable_variables)
         if is_texts(x):
             batch_size = batch_size or recipe(self).batch_size
-            x, y, batch_size = self._training_dataset(x, y, batch_size), None, None
+            with self._padding(pad_to, drop_remainder):
+                x, y, batch_size = self._training_dataset(x, y, batch_size), None, None
             kwargs["shuffle"] = False  # the dataset does, by length
         steps = self._start_schedule(x, batch_size or 32, epochs, kwargs)
         if validation_data is not None:
-            examples, validation_data = self._labelled_data(
-                *_split_validation(validation_data), kwargs.get("validation_batch_size")
-            )
+            with self._padding(pad_to):
+                examples, validation_data = self._labelled_data(
+                    *_split_validation(validation_data), kwargs.get("validation_batch_size")
+                )
             self._validation_examples = examples
         restores = stopper is not None and stopper.restore_best_weights
         keeper = stopper if restores else _BestWeights()
@@ -193,13 +204,14 @@ class Fitting:
         with tf.control_dependencies([part for part in wait_for if tf.is_tensor(part)]):
             return super().train_step(data)
 
-    def evaluate(self, x=None, y=None, *, batch_size=None, return_dict=True, **kwargs):
+    def evaluate(self, x=None, y=None, *, batch_size=None, pad_to=None, return_dict=True, **kwargs):
         """Scores the model on labelled text.
 
         Args:
             x: As in ``fit``.
             y: As in ``fit``.
             batch_size: Texts per step; default 32.
+            pad_to: As in ``fit``.
             return_dict: Whether scores come by name; False gives Keras' list.
             **kwargs: Passed to ``keras.Model.evaluate``.
 
@@ -213,7 +225,8 @@ class Fitting:
         examples = self._validation_examples if in_fit else None
         if is_texts(x):
             self._warn_of_fresh_head("evaluate")
-            examples, x = self._labelled_data(x, y, batch_size)
+            with self._padding(pad_to):
+                examples, x = self._labelled_data(x, y, batch_size)
             y, batch_size = None, None
         found = super().evaluate(x, y, batch_size=batch_size, return_dict=True, **kwargs)
         if examples is not None and self.has_scores:
@@ -224,7 +237,7 @@ class Fitting:
 
     def _training_dataset(self, x, y, batch_size):
         if isinstance(x, tf.data.Dataset):
-            return self._map_dataset(x, batch_size)
+            return self._fixed_dataset(self._map_dataset(x, batch_size), batch_size)
         texts, labels = self.read_labelled(x, y)
         self._note_pairs(isinstance(texts[0], tuple | list))
         rows = self.labelled_rows(texts, labels)
@@ -236,7 +249,7 @@ class Fitting:
             epoch += 1
             return length_grouped_batches(rows.lengths, batch_size, seed=seed + epoch)
 
-        return rows.dataset(batches)
+        return rows.dataset(batches, self._shapes_of(batch_size))
 
     def _note_pairs(self, pairs):
         # RoBERTa and DistilBERT tell texts apart by the separators between them alone.
@@ -251,13 +264,16 @@ class Fitting:
     def _labelled_data(self, x, y=None, batch_size=None):
         """The examples, where they can be had, and what Keras evaluates: of any form of data."""
         if isinstance(x, tf.data.Dataset):
-            return None, self._map_dataset(x, batch_size or 32) if is_texts(x) else x
+            if not is_texts(x):
+                return None, x
+            data = self._map_dataset(x, batch_size or 32)
+            return None, self._fixed_dataset(data, batch_size)
         if not is_texts(x):
             return None, (x, y) if y is not None else x
         texts, labels = self.read_labelled(x, y)
         rows = self.evaluated_rows(texts, labels)
         batches = sorted_batches(rows.lengths, batch_size or 32)
-        return (texts, labels), rows.dataset(lambda: batches)
+        return (texts, labels), rows.dataset(lambda: batches, self._shapes_of(batch_size or 32))
 
     def _map_dataset(self, dataset, batch_size):
         """A user's dataset of (text or pair, label), tokenised batch by batch."""
