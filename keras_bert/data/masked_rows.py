@@ -89,7 +89,9 @@ def masked_batch(masking: TokenMasking, ids: dict, keys, shapes=None) -> tuple[d
     masked = masking(ids, keys)
     weights = masked.pop("masked_lm_weights") > 0
     hidden = tf.where(weights, masked.pop("masked_lm_ids"), -1)
-    return (masked, hidden) if shapes is None else fixed_masked_batch(masking, shapes, masked, hidden)
+    return (
+        (masked, hidden) if shapes is None else fixed_masked_batch(masking, shapes, masked, hidden)
+    )
 
 
 def fixed_masked_batch(masking, shapes, masked: dict, hidden) -> tuple[dict, tf.Tensor]:

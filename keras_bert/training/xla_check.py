@@ -55,7 +55,11 @@ _SILENT = frozenset({"Assert", "Const"})
 #: Where code is that is nobody's who reads a report.
 _LIBRARIES = tuple(
     str(Path(folder))
-    for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), *site.getsitepackages()}
+    for folder in {
+        sysconfig.get_path("purelib"),
+        sysconfig.get_path("stdlib"),
+        *site.getsitepackages(),
+    }
 )
 
 #: An instruction of HLO whose result has a bound in place of a size, as in ``f32[<=8,4]``.

@@ -137,7 +137,8 @@ QUICK = ("single", "tokens", "masked_lm", "negatives")
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TASKS]
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TASKS],
 )
 def test_the_same_numbers(name, tokenizer):
     """7 examples in batches of 4: as without the row that fills up."""
@@ -164,3 +165,78 @@ def test_the_same_numbers(name, tokenizer):
         # Keras counts all rows where it shows the losses of several outputs one by one.
         if not score.endswith("_logits_loss"):
             assert padded[score] == pytest.approx(value, rel=2e-6, abs=1e-6), score
+
+
+def test_weights_of_labels(tokenizer):
+    """Weights of rows count beside: 0 is a row that is there, and one of those the mean is over."""
+    model, data = model_of("single", tokenizer)
+    data, weights = data(3), np.array([0.0, 2.0, 0.5], np.float32)
+    found = []
+    for shapes in ({}, {"pad_to": 24}):
+        ((ids, labels),) = batches(model, data, **shapes)
+        weighted = (ids, labels, model.problem.sample_weights(labels, weights))
+        found.append(gradients(model, weighted))
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-6)
+    for gradient, right in zip(found[1][1], found[0][1], strict=True):
+        np.testing.assert_allclose(gradient, right, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_texts_in_windows(pooling, tokenizer):
+    preprocessor = kb.Preprocessor(tokenizer, seq_length=8, stride=2)
+    model = kb.BertClassifier(
+        encoder(tokenizer), preprocessor, labels=LABELS, window_pooling=pooling, head_is_fresh=False
+    )
+    model.compile(keras.optimizers.SGD(0.1))
+    data = TASKS["single"][2](5)
+    plain = batches(model, data, evaluated=True)
+    padded = batches(model, data, evaluated=True, pad_to="max")
+    assert all(shapes_of(batch) == shapes_of(padded[0]) for batch in padded)
+    assert scores(model, padded) == pytest.approx(scores(model, plain), rel=2e-6, abs=1e-6)
+
+
+def test_users_datasets(tokenizer):
+    model, data = model_of("single", tokenizer)
+    texts, labels = (list(column) for column in zip(*data(7), strict=True))
+    dataset = tf.data.Dataset.from_tensor_slices((texts, labels))
+    fixed = model.training_dataset(dataset, batch_size=4, pad_to=24)
+    ids, targets = fixed.element_spec
+    assert tuple(ids["input_word_ids"].shape) == (4, 24) and tuple(targets.shape) == (4,)
+    present = [ids[PRESENT].numpy().tolist() for ids, _ in fixed]
+    assert present == [[True] * 4, [True] * 3 + [False]]
+    dropped = model.training_dataset(dataset, batch_size=4, pad_to=24, drop_remainder=True)
+    assert len(list(dropped)) == 1
+    with pytest.raises(ValueError, match="drop_remainder goes with pad_to"):
+        model.training_dataset(dataset, drop_remainder=True)
+    windows, _ = model_of("single", tokenizer, stride=2)
+    with pytest.raises(ValueError, match="any number of rows.*Give the texts as a list"):
+        windows.training_dataset(dataset, pad_to="max")
+
+
+def test_users_datasets_of_masked_texts(tokenizer):
+    model, data = model_of("masked_lm", tokenizer)
+    dataset = tf.data.Dataset.from_tensor_slices(data(3)).batch(2)
+    ids, hidden = model.training_dataset(dataset, batch_size=2, pad_to=24).element_spec
+    assert tuple(hidden.shape) == tuple(ids["masked_lm_positions"].shape) == (2, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("name", ["single", "masked_lm", "negatives"])
+def test_trained_to_the_same_weights(name, jit_compile, tokenizer):
+    """Two epochs by ``fit``, with validation data, plain and by XLA."""
+    found = []
+    for shapes in ({}, {"pad_to": [8, 24]}, {"pad_to": "max"}):
+        model, data = model_of(name, tokenizer)
+        model.compile(
+            keras.optimizers.SGD(0.1), jit_compile=jit_compile and bool(shapes), **TASKS[name][3]
+        )
+        np.random.seed(3)
+        history = model.fit(
+            data(7), validation_data=data(5), epochs=2, batch_size=4, verbose=0, **shapes
+        ).history
+        found.append((history["loss"] + history["val_loss"], model.get_weights()))
+    for losses, weights in found[1:]:
+        np.testing.assert_allclose(losses, found[0][0], rtol=1e-5)
+        for weight, right in zip(weights, found[0][1], strict=True):
+            np.testing.assert_allclose(weight, right, rtol=0, atol=2e-6)
