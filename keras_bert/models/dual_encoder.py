@@ -285,7 +285,7 @@ class DualEncoder(TaskModel):
         return without_autotuning(dataset)
 
     def fixed_batch(self, shapes, ids, targets):
-        """A batch of a fixed shape; what is no example has the target -1 where there are no scores."""
+        """A batch of a fixed shape; without scores the target -1 says what is no example."""
         rows = tf.shape(targets)[0]
         ids, targets = super().fixed_batch(shapes, ids, targets)
         if targets.dtype.is_integer:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import site
 import sysconfig
 from collections import Counter
 from pathlib import Path
+from site import getsitepackages
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -53,14 +53,7 @@ _SHAPED_BY_VALUES = {
 _SILENT = frozenset({"Assert", "Const"})
 
 #: Where code is that is nobody's who reads a report.
-_LIBRARIES = tuple(
-    str(Path(folder))
-    for folder in {
-        sysconfig.get_path("purelib"),
-        sysconfig.get_path("stdlib"),
-        *site.getsitepackages(),
-    }
-)
+_LIBRARIES = (sysconfig.get_path("stdlib"), *{sysconfig.get_path("purelib"), *getsitepackages()})
 
 #: An instruction of HLO whose result has a bound in place of a size, as in ``f32[<=8,4]``.
 _BOUNDED = re.compile(r"^\s*(?:ROOT )?%?(\S+) = (\S*\[[^\]]*<=[^\]]*\]\S*) (\S+?)\(")

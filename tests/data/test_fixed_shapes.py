@@ -14,6 +14,8 @@ from keras_bert.data.windowed_texts import WindowedTexts
 from keras_bert.text.masking import TokenMasking
 
 TEXTS = ["what is this", "", "a very good day to you", "no", "yes and no"]
+#: Most takes the same way on either side.
+LEFT_IS_SLOW = ["preprocessor", pytest.param("left_padded", marks=pytest.mark.slow)]
 IDS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
@@ -57,7 +59,7 @@ def check_alike(plain, fixed, shapes):
             assert found[count:] == found[:1] * (shapes.batch_size - count)
 
 
-@pytest.mark.parametrize("side", ["preprocessor", "left_padded"])
+@pytest.mark.parametrize("side", LEFT_IS_SLOW)
 def test_rows_of_one_length(side, request):
     preprocessor = request.getfixturevalue(side)
     rows = TokenizedTexts(preprocessor, TEXTS, targets=np.arange(5, dtype=np.float32))
@@ -122,7 +124,7 @@ def test_lengths_that_are_none(preprocessor, pad_to):
         fixed_shapes(preprocessor, 4, pad_to)
 
 
-@pytest.mark.parametrize("side", ["preprocessor", "left_padded"])
+@pytest.mark.parametrize("side", LEFT_IS_SLOW)
 def test_labels_of_tokens(side, request):
     preprocessor = request.getfixturevalue(side)
     rows = PackedRows(preprocessor, [TEXTS])
@@ -141,6 +143,7 @@ def test_labels_of_tokens(side, request):
         assert targets["whole"][:count].numpy().tolist() == right["whole"].numpy().tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["preprocessor", "left_padded"])
 def test_hidden_tokens(side, request):
     """The same tokens are hidden in the same rows, and nothing is asked of copies."""

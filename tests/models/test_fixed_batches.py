@@ -132,14 +132,15 @@ def shapes_of(batch):
     return tf.nest.map_structure(lambda part: tuple(part.shape), batch)
 
 
-#: One for each way of leaving rows out; the others take as long and are alike.
-QUICK = ("single", "tokens", "masked_lm", "negatives")
+#: By weights, and by targets; the others take as long and are much alike.
+QUICK = ("single", "negatives")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TASKS],
-)
+def slow_but(names, quick):
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", slow_but(TASKS, QUICK))
 def test_the_same_numbers(name, tokenizer):
     """7 examples in batches of 4: as without the row that fills up."""
     model, data = model_of(name, tokenizer)
@@ -181,7 +182,7 @@ def test_weights_of_labels(tokenizer):
         np.testing.assert_allclose(gradient, right, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max"])
+@pytest.mark.parametrize("pooling", slow_but(["mean", "max"], ["max"]))
 def test_texts_in_windows(pooling, tokenizer):
     preprocessor = kb.Preprocessor(tokenizer, seq_length=8, stride=2)
     model = kb.BertClassifier(

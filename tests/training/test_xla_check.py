@@ -272,9 +272,8 @@ def report_of(task, encoder, optimizer):
     return check_tpu_ready(model, (inputs(), targets))
 
 
-@pytest.mark.parametrize("task", ["single", "masked_lm", "negatives"])
-def test_tasks_are_ready(task):
-    report_of(task, bert(), DenseAdamW(1e-3)).require()
+def test_a_whole_step_is_ready():
+    report_of("single", bert(), DenseAdamW(1e-3)).require()
 
 
 @pytest.mark.slow
