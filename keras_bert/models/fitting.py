@@ -159,6 +159,7 @@ class Fitting:
             self._accumulate(accumulate)
         # Here, because XLA cannot create variables while it compiles the first step.
         self.optimizer.build(self.trainable_variables)
+        self._check_padded(x, pad_to)
         if is_texts(x):
             batch_size = batch_size or recipe(self).batch_size
             with self._padding(pad_to, drop_remainder):
@@ -223,6 +224,7 @@ class Fitting:
         # fit evaluates through here too, with a dataset that is ready.
         in_fit = kwargs.get("_use_cached_eval_dataset")
         examples = self._validation_examples if in_fit else None
+        self._check_padded(x, pad_to)
         if is_texts(x):
             self._warn_of_fresh_head("evaluate")
             with self._padding(pad_to):

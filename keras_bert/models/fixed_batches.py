@@ -8,6 +8,7 @@ import dataclasses
 import tensorflow as tf
 
 from keras_bert.data.fixed_shapes import default_pad_to, fixed_shapes, rows_in
+from keras_bert.data.inputs import is_texts
 from keras_bert.models.absent_rows import (
     loss_weights,
     present_rows,
@@ -109,7 +110,7 @@ class FixedBatches:
 
     @contextlib.contextmanager
     def _padding(self, pad_to, drop_remainder=False):
-        """Within it batches that are made have the shapes asked for."""
+        """Within it batches that are made of texts have the shapes asked for."""
         if pad_to is None:
             pad_to = default_pad_to(self.distribute_strategy)
         if pad_to is None and drop_remainder:
@@ -120,10 +121,25 @@ class FixedBatches:
         finally:
             self._shapes_asked = None
 
+    def _check_padded(self, x, pad_to):
+        """Raises where what was asked to be padded is no text."""
+        if pad_to is not None and not is_texts(x):
+            raise ValueError(
+                f"pad_to={pad_to!r} pads texts; this is {type(x).__name__} without any, which goes "
+                "to Keras as it is. Pad the ids: kb.Preprocessor(tokenizer, pad_to=...)."
+            )
+
     def _shapes_of(self, batch_size):
         """``FixedShapes`` that batches are to have; None: any."""
         if self._shapes_asked is None:
             return None
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if batch_size % replicas:
+            raise ValueError(
+                f"batch_size={batch_size} cannot be cut into equal parts for {replicas} replicas, "
+                "which batches of fixed shape have to be. Give a multiple of their number, of "
+                "validation data by validation_batch_size."
+            )
         return fixed_shapes(self.text_preprocessor(), batch_size, *self._shapes_asked)
 
     def _fixed_dataset(self, dataset, batch_size):

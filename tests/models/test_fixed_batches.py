@@ -1,5 +1,7 @@
 """Batches of fixed shapes, trained on and scored: the numbers are those without padding."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -219,6 +221,20 @@ def test_users_datasets_of_masked_texts(tokenizer):
     dataset = tf.data.Dataset.from_tensor_slices(data(3)).batch(2)
     ids, hidden = model.training_dataset(dataset, batch_size=2, pad_to=24).element_spec
     assert tuple(hidden.shape) == tuple(ids["masked_lm_positions"].shape) == (2, 4)
+
+
+def test_what_cannot_be_padded(tokenizer, monkeypatch):
+    model, data = model_of("single", tokenizer)
+    ids = {"input_word_ids": np.ones((2, 4), np.int32)}
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="pad_to='max' pads texts; this is dict without any"):
+            method(ids, np.zeros(2), pad_to="max")
+    replicas = types.SimpleNamespace(num_replicas_in_sync=8)
+    monkeypatch.setattr(type(model), "distribute_strategy", replicas)
+    with pytest.raises(ValueError, match="batch_size=12 cannot be cut .* 8 replicas.*a multiple"):
+        model.training_dataset(data(3), batch_size=12, pad_to="max")
+    batch = next(iter(model.training_dataset(data(3), batch_size=16, pad_to="max")))
+    assert tf.nest.flatten(batch)[0].shape[0] == 16
 
 
 @pytest.mark.slow
