@@ -13,6 +13,7 @@ from keras_bert.training.optimizers import AdamW
 from keras_bert.training.recipes import RECIPES, Recipe, default_optimizer, recipe
 from keras_bert.training.schedules import WarmupLinearDecay
 from keras_bert.training.seeds import SeedRuns, over_seeds
+from keras_bert.training.xla_check import check_tpu_ready
 
 __all__ = [
     "RECIPES",
@@ -27,6 +28,7 @@ __all__ = [
     "SeedRuns",
     "Triplet",
     "WarmupLinearDecay",
+    "check_tpu_ready",
     "default_optimizer",
     "over_seeds",
     "recipe",
