@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ __all__ = [
     "TokenizedTexts",
     "TruncationWarning",
     "dataset_of_batches",
+    "fixed_batch",
     "length_grouped_batches",
     "rows_of",
     "sorted_batches",
@@ -76,16 +78,17 @@ class TokenizedTexts:
         """
         return self._preprocessor.pack(*(tf.gather(side, rows) for side in self._sides))
 
-    def dataset(self, batches) -> tf.data.Dataset:
+    def dataset(self, batches, shapes=None) -> tf.data.Dataset:
         """A dataset of packed batches, one per array of row numbers.
 
         Args:
             batches: A function that returns the arrays of one pass; called anew for each pass.
+            shapes: ``FixedShapes`` that all batches are to have.
 
         Returns:
             Elements ``(ids, targets)``, or ``ids`` without targets; the cardinality is known.
         """
-        return dataset_of_batches(batches, self.batch, rows_of(self.targets))
+        return dataset_of_batches(batches, self.batch, rows_of(self.targets), shapes, self.lengths)
 
 
 def tokenized(tokenizer, texts: list) -> tf.RaggedTensor:
@@ -105,23 +108,40 @@ def rows_of(targets):
     return lambda rows: tf.gather(tensor, rows)
 
 
-def dataset_of_batches(batches, batch, targets_of=None) -> tf.data.Dataset:
+def dataset_of_batches(
+    batches, batch, targets_of=None, shapes=None, lengths=(), fix=None
+) -> tf.data.Dataset:
     """A dataset of packed batches, one per array of row numbers.
 
     Args:
         batches: A function that returns the arrays of one pass; called anew for each pass.
         batch: Row numbers (batch,) int64 → ids.
         targets_of: Row numbers → targets; None: there are none.
+        shapes: ``FixedShapes`` that all batches are to have.
+        lengths: (rows,) int, tokens per row; with ``shapes`` none may be too long.
+        fix: What gives ids and targets these shapes; default: ``fixed_batch``.
 
     Returns:
         Elements ``(ids, targets)``, or ``ids`` without targets; the cardinality is known.
     """
+    if shapes is not None:
+        shapes.check(int(max(lengths, default=0)))
+    chosen = batches if shapes is None else lambda: shapes.batches(batches())
     rows = tf.data.Dataset.from_generator(
-        lambda: iter(batches()), output_signature=tf.TensorSpec((None,), tf.int64)
+        lambda: iter(chosen()), output_signature=tf.TensorSpec((None,), tf.int64)
     )
-    rows = rows.apply(tf.data.experimental.assert_cardinality(len(batches())))
+    rows = rows.apply(tf.data.experimental.assert_cardinality(len(chosen())))
     elements = batch if targets_of is None else lambda r: (batch(r), targets_of(r))
-    return without_autotuning(rows.map(elements).prefetch(2))
+    dataset = rows.map(elements)
+    if shapes is not None:
+        dataset = dataset.map(functools.partial(fix or fixed_batch, shapes))
+    return without_autotuning(dataset.prefetch(2))
+
+
+def fixed_batch(shapes, ids, targets=None):
+    """A batch of ids with targets of rows, or without, as one of fixed shape."""
+    filled = shapes.filled(shapes.ids(ids), targets)
+    return filled if len(filled) > 1 else filled[0]
 
 
 def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:

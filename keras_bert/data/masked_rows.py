@@ -8,7 +8,7 @@ from keras_bert.data.batching import TokenizedTexts, without_autotuning
 from keras_bert.data.packed_rows import PackedRows
 from keras_bert.text.masking import TokenMasking
 
-__all__ = ["MaskedRows", "masked_batch"]
+__all__ = ["MaskedRows", "fixed_masked_batch", "masked_batch"]
 
 
 class MaskedRows:
@@ -44,39 +44,45 @@ class MaskedRows:
     def __len__(self):
         return len(self.lengths)
 
-    def dataset(self, batches) -> tf.data.Dataset:
+    def dataset(self, batches, shapes=None) -> tf.data.Dataset:
         """A dataset of masked batches, one per array of row numbers.
 
         Args:
             batches: A function that returns the arrays of one pass; called anew for each pass.
+            shapes: ``FixedShapes`` that all batches are to have, with as many predictions as the
+                longest rows have. Of rows that fill a batch up nothing is asked.
 
         Returns:
             Elements as ``masked_batch`` gives them; the cardinality is known.
         """
-        count = len(batches())
+        if shapes is not None:
+            shapes.check(int(max(self.lengths)))
+        chosen = batches if shapes is None else lambda: shapes.batches(batches())
+        count = len(chosen())
 
         def elements():
             first = self._passes * len(self)
             self._passes += self._anew
-            for rows in batches():
+            for rows in chosen():
                 yield rows, rows + first
 
         spec = tf.TensorSpec((None,), tf.int64)
         dataset = tf.data.Dataset.from_generator(elements, output_signature=(spec, spec))
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
         dataset = dataset.map(
-            lambda rows, keys: masked_batch(self._masking, self._rows.batch(rows), keys)
+            lambda rows, keys: masked_batch(self._masking, self._rows.batch(rows), keys, shapes)
         )
         return without_autotuning(dataset.prefetch(2))
 
 
-def masked_batch(masking: TokenMasking, ids: dict, keys) -> tuple[dict, tf.Tensor]:
+def masked_batch(masking: TokenMasking, ids: dict, keys, shapes=None) -> tuple[dict, tf.Tensor]:
     """A batch as a masked language model is trained on it.
 
     Args:
         masking: A ``TokenMasking``.
         ids: What a ``Preprocessor`` returns.
         keys: See ``TokenMasking``.
+        shapes: ``FixedShapes`` that the batch is to have.
 
     Returns:
         The ids with ``masked_lm_positions`` among them; and what was hidden there,
@@ -84,4 +90,27 @@ def masked_batch(masking: TokenMasking, ids: dict, keys) -> tuple[dict, tf.Tenso
     """
     masked = masking(ids, keys)
     weights = masked.pop("masked_lm_weights") > 0
-    return masked, tf.where(weights, masked.pop("masked_lm_ids"), -1)
+    hidden = tf.where(weights, masked.pop("masked_lm_ids"), -1)
+    return (
+        (masked, hidden) if shapes is None else fixed_masked_batch(masking, shapes, masked, hidden)
+    )
+
+
+def fixed_masked_batch(masking, shapes, masked: dict, hidden) -> tuple[dict, tf.Tensor]:
+    """What ``masked_batch`` made, as one of fixed shape."""
+    predictions, rows = shapes.most(masking.most_predictions), tf.shape(hidden)[0]
+
+    def long(x, padding):
+        x = tf.pad(x, [[0, 0], [0, predictions - tf.shape(x)[1]]], constant_values=padding)
+        return tf.ensure_shape(x, (None, predictions))
+
+    masked, hidden = dict(masked), long(hidden, -1)
+    # Before its row is padded: of XLNet's, on the left, places move.
+    positions = masked.pop("masked_lm_positions")
+    before = tf.shape(masked["input_word_ids"])[1]
+    ids = shapes.ids(masked)
+    if shapes.tokenizer.class_last:
+        positions += tf.shape(ids["input_word_ids"])[1] - before
+    ids["masked_lm_positions"] = long(positions, 0)
+    ids, hidden = shapes.filled(ids, hidden)
+    return ids, shapes.without_absent(hidden, rows, -1)

@@ -87,17 +87,40 @@ class PackedRows:
 
         return tf.nest.map_structure(pick, self.targets)
 
-    def dataset(self, batches) -> tf.data.Dataset:
+    def dataset(self, batches, shapes=None) -> tf.data.Dataset:
         """A dataset of batches with their targets, one per array of row numbers.
 
         Args:
             batches: A function that returns the arrays of one pass; called anew for each pass.
+            shapes: ``FixedShapes`` that all batches are to have. Of rows that fill a batch up no
+                token has a label.
 
         Returns:
             Elements ``(ids, targets)``, or ``ids`` without targets; the cardinality is known.
         """
         targets_of = None if self.targets is None else self.targets_of
-        return dataset_of_batches(batches, self.batch, targets_of)
+        return dataset_of_batches(
+            batches, self.batch, targets_of, shapes, self.lengths, self._fixed
+        )
+
+    def _fixed(self, shapes, ids, targets=None):
+        """A batch as one of fixed shape."""
+        rows = tf.shape(ids["input_word_ids"])[0]
+
+        def long(target, made):
+            ragged = isinstance(target, tf.RaggedTensor)
+            return shapes.per_token(made, ids, self.ignored) if ragged else made
+
+        def without_absent(target, made):
+            ragged = isinstance(target, tf.RaggedTensor)
+            return shapes.without_absent(made, rows, self.ignored) if ragged else made
+
+        if targets is not None:
+            targets = tf.nest.map_structure(long, self.targets, targets)
+        filled = shapes.filled(shapes.ids(ids), targets)
+        if targets is None:
+            return filled[0]
+        return filled[0], tf.nest.map_structure(without_absent, self.targets, filled[1])
 
     def _padded(self, ragged, rows, padding):
         ragged = tf.gather(ragged, rows)

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.data.batching import dataset_of_batches, rows_of, tokenized, warn_of_cuts
+from keras_bert.data.batching import (
+    dataset_of_batches,
+    fixed_batch,
+    rows_of,
+    tokenized,
+    warn_of_cuts,
+)
 from keras_bert.text.packing import PADDING_LEFT_TYPE
 
 __all__ = ["TextGroups", "groups_of_rows"]
@@ -39,6 +45,9 @@ class TextGroups:
         TensorShape([2, 2, 5])
     """
 
+    #: The target of examples that fill a batch up to a fixed shape; None: that of a real one.
+    ignored: int | None = None
+
     def __init__(self, preprocessor, groups, prompts=None, targets: Any = None, columns=False):
         self.targets = targets
         self._preprocessor = preprocessor
@@ -64,6 +73,7 @@ class TextGroups:
         self.text_lengths = np.zeros((len(groups), counts.max()), np.int32)
         self.text_lengths[np.arange(counts.max()) < counts[:, None]] = rows
         self._count = int(counts[0]) if (counts == counts[0]).all() else None
+        self._most = int(counts.max())
 
     def __len__(self):
         return len(self.lengths)
@@ -79,25 +89,50 @@ class TextGroups:
             where an example has fewer texts than another, rows of padding alone. Or, column by
             column, a tuple of such dicts of (batch, seq), each of a length of its own.
         """
-        first = tf.gather(self._starts, rows)
         if self._columns:
+            first = tf.gather(self._starts, rows)
             return tuple(self._pack(first + column) for column in range(self._columns))
+        return self._together(rows)
+
+    def _together(self, rows):
+        """The rows of each example beside each other, all padded to one length."""
+        first = tf.gather(self._starts, rows)
         texts = tf.ragged.range(first, tf.gather(self._ends, rows))
         packed = self._pack(texts.values)
         ids = groups_of_rows(packed, texts.row_splits, self._preprocessor.tokenizer)
         # Known before a batch is there, for a loss that depends on it.
         return {name: tf.ensure_shape(x, (None, self._count, None)) for name, x in ids.items()}
 
-    def dataset(self, batches) -> tf.data.Dataset:
+    def dataset(self, batches, shapes=None) -> tf.data.Dataset:
         """A dataset of packed batches with their targets, one per array of row numbers.
 
         Args:
             batches: A function that returns the arrays of one pass; called anew for each pass.
+            shapes: ``FixedShapes`` that all batches are to have; columns are then not packed apart,
+                and every example has as many rows as the one with most.
 
         Returns:
             Elements ``(ids, targets)``, or ``ids`` without targets; the cardinality is known.
         """
-        return dataset_of_batches(batches, self.batch, rows_of(self.targets))
+        batch = self.batch if shapes is None else self._together
+        targets_of = rows_of(self.targets)
+        return dataset_of_batches(batches, batch, targets_of, shapes, self.lengths, self._fixed)
+
+    def _fixed(self, shapes, ids, targets=None):
+        """A batch as one of fixed shape."""
+        nothing = groups_padding(self._preprocessor.tokenizer)
+
+        def whole(name, x):
+            missing = [[0, 0], [0, self._most - tf.shape(x)[1]], [0, 0]]
+            x = tf.pad(x, missing, constant_values=nothing[name])
+            return tf.ensure_shape(x, (None, self._most, None))
+
+        ids = {name: whole(name, x) for name, x in ids.items()}
+        if self.ignored is None or targets is None:
+            return fixed_batch(shapes, ids, targets)
+        rows = tf.shape(targets)[0]
+        ids, targets = fixed_batch(shapes, ids, targets)
+        return ids, shapes.without_absent(targets, rows, self.ignored)
 
     def _pack(self, texts):
         segments = [tf.gather(self._pieces, texts)]
@@ -118,14 +153,19 @@ def groups_of_rows(packed: dict, row_splits, tokenizer) -> dict[str, tf.Tensor]:
     Returns:
         The same, (examples, most rows, seq).
     """
-    padding = {
-        "input_word_ids": tokenizer.pad_id,
-        "input_mask": 0,
-        "input_type_ids": PADDING_LEFT_TYPE if tokenizer.class_last else 0,
-    }
+    padding = groups_padding(tokenizer)
     return {
         name: tf.RaggedTensor.from_row_splits(rows, row_splits, validate=False).to_tensor(
             padding[name]
         )
         for name, rows in packed.items()
+    }
+
+
+def groups_padding(tokenizer) -> dict[str, int]:
+    """What rows consist of that are not there, by the name of the ids."""
+    return {
+        "input_word_ids": tokenizer.pad_id,
+        "input_mask": 0,
+        "input_type_ids": PADDING_LEFT_TYPE if tokenizer.class_last else 0,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -52,22 +54,58 @@ class WindowedTexts:
         ids = self._rows.batch(windows.values)
         return {**ids, "window_source": tf.cast(windows.value_rowids(), tf.int32)}
 
-    def dataset(self, batches) -> tf.data.Dataset:
+    def dataset(self, batches, shapes=None) -> tf.data.Dataset:
         """A dataset of batches with the targets of their texts.
 
         Args:
             batches: A function that returns arrays of numbers of texts. An array is taken apart
                 where its texts have more windows together than it has texts.
+            shapes: ``FixedShapes`` that all batches are to have: as many windows as the text with
+                most, or as there are texts in a batch. Windows that fill a batch up are of no text,
+                their ``window_source`` is -1.
 
         Returns:
             Elements ``(ids, targets)``; the cardinality is known.
         """
-        parts = [part for batch in batches() for part in self._parts(batch)]
-        return dataset_of_batches(lambda: parts, self.batch, rows_of(self.targets))
+        parts = [part for batch in batches() for part in self._parts(batch, shapes is not None)]
+        targets_of, longest = rows_of(self.targets), self._rows.lengths
+        return dataset_of_batches(
+            lambda: parts, self.batch, targets_of, shapes, longest, self._fixed
+        )
 
-    def _parts(self, batch):
-        """Of a batch of texts parts of about as many windows; at least one text each."""
+    def _fixed(self, shapes, ids, targets):
+        """A batch as one of fixed shape."""
+        source, texts = ids.pop("window_source"), tf.shape(targets)[0]
+        windows = dataclasses.replace(
+            shapes, batch_size=self._windows_at_most(shapes.batch_size), drop_remainder=True
+        )
+        count = tf.shape(source)[0]
+        ids, source = windows.filled(shapes.ids(ids), source)
+        ids["window_source"] = windows.without_absent(source, count, -1)
+        marked, targets = shapes.filled({"text": tf.range(texts)}, targets)
+        del marked["text"]
+        return {**marked, **ids}, targets
+
+    def _windows_at_most(self, texts):
+        return max(int(self.lengths.max()), texts)
+
+    def _parts(self, batch, strictly):
+        """Of a batch of texts parts of about as many windows; at least one text each.
+
+        Strictly: none has more than the batch has texts, but for a text that has more by itself.
+        """
+        if strictly:
+            return self._strict_parts(batch)
         windows = np.cumsum(self.lengths[batch])
         # A part ends with the text that fills it.
         part = (windows - self.lengths[batch]) // len(batch)
         return np.split(batch, np.flatnonzero(np.diff(part)) + 1)
+
+    def _strict_parts(self, batch):
+        starts, windows = [], 0
+        for place, count in enumerate(self.lengths[batch]):
+            windows += count
+            if place and windows > self._windows_at_most(len(batch)):
+                starts.append(place)
+                windows = count
+        return np.split(batch, starts)

@@ -237,11 +237,11 @@ class DualEncoder(TaskModel):
         texts = len(ids) if isinstance(ids, list | tuple) else ids.shape[1]
         return fitting_loss(self.loss, scored, texts)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def mean_loss(self, x, y, y_pred, sample_weight, training):
         """That of ``loss_of``."""
         loss = self.loss_of(x, y)
         if loss is self.loss:
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
+            return super().mean_loss(x, y, y_pred, sample_weight, training)
         return loss(y, y_pred, sample_weight=sample_weight)
 
     def read_labelled(self, x, y=None):
@@ -252,7 +252,9 @@ class DualEncoder(TaskModel):
         """A row of ids for each text of each example, and the scores."""
         # What the examples are is in the type: see compute_loss.
         targets = np.zeros(len(texts), np.int32) if labels is None else labels
-        return TextGroups(self.text_preprocessor(), texts, targets=targets, columns=True)
+        groups = TextGroups(self.text_preprocessor(), texts, targets=targets, columns=True)
+        groups.ignored = -1 if labels is None else None
+        return groups
 
     def _training_dataset(self, x, y, batch_size):
         from keras_bert.training.embedding_losses import check_examples
@@ -281,6 +283,14 @@ class DualEncoder(TaskModel):
 
         dataset = dataset.map(to_ids, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
         return without_autotuning(dataset)
+
+    def fixed_batch(self, shapes, ids, targets):
+        """A batch of a fixed shape; without scores the target -1 says what is no example."""
+        rows = tf.shape(targets)[0]
+        ids, targets = super().fixed_batch(shapes, ids, targets)
+        if targets.dtype.is_integer:
+            targets = shapes.without_absent(targets, rows, -1)
+        return ids, targets
 
     # Answers.
 

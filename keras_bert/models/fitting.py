@@ -112,6 +112,8 @@ class Fitting:
         monitor=None,
         restore_best=None,
         accumulate=None,
+        pad_to=None,
+        drop_remainder=False,
         tensorboard=None,
         log=None,
         progress=None,
@@ -140,6 +142,13 @@ class Fitting:
                 ``batch_size * accumulate`` texts in the memory of ``batch_size``; what is left at
                 the end of an epoch makes a smaller one. Default: as compiled. Another number than
                 compiled with compiles anew, with an optimiser that starts from the beginning.
+            pad_to: Length that all rows of texts are padded to, so that all batches have one shape:
+                "max", the preprocessor's ``seq_length``; or a number of tokens, or a list of them
+                that rises, of which a batch has the first that holds it. The last batch is filled
+                up with rows that count for nothing. Default: "max" on a TPU, which takes nothing
+                else; otherwise batches are as long as their longest text.
+            drop_remainder: With ``pad_to``, whether texts that do not fill a batch are left out of
+                an epoch's training in place of filling it up.
             tensorboard: Folder for TensorBoard's logs: of every tenth step the learning rate,
                 examples and tokens per second and the share of padding, too.
             log: File for the run's log, a JSON object per line, gone on with where it exists; or a
@@ -183,15 +192,18 @@ class Fitting:
         # Here, because XLA cannot create variables while it compiles the first step.
         with self.distribute_strategy.scope():
             self.optimizer.build(self.trainable_variables)
+        self._check_padded(x, pad_to)
         if is_texts(x):
             batch_size = batch_size or recipe(self).batch_size
-            x, y, batch_size = self._training_dataset(x, y, batch_size), None, None
+            with self._padding(pad_to, drop_remainder):
+                x, y, batch_size = self._training_dataset(x, y, batch_size), None, None
             kwargs["shuffle"] = False  # the dataset does, by length
         steps = self._start_schedule(x, batch_size or 32, epochs, kwargs)
         if validation_data is not None:
-            examples, validation_data = self._labelled_data(
-                *_split_validation(validation_data), kwargs.get("validation_batch_size")
-            )
+            with self._padding(pad_to):
+                examples, validation_data = self._labelled_data(
+                    *_split_validation(validation_data), kwargs.get("validation_batch_size")
+                )
             self._validation_examples = examples
         restores = stopper is not None and stopper.restore_best_weights
         keeper = stopper if restores else _BestWeights()
@@ -264,10 +276,6 @@ class Fitting:
             build_metrics(self, iterator._distributed_dataset.element_spec)
         return None
 
-    def loss_of(self, x, y):
-        """The loss, or nest of losses, of such examples."""
-        return self.loss
-
     def train_step(self, data):
         """One step, only once the batch is there."""
         # A dataset that ends without having said when would otherwise take one more optimiser
@@ -276,13 +284,14 @@ class Fitting:
         with tf.control_dependencies([part for part in wait_for if tf.is_tensor(part)]):
             return super().train_step(data)
 
-    def evaluate(self, x=None, y=None, *, batch_size=None, return_dict=True, **kwargs):
+    def evaluate(self, x=None, y=None, *, batch_size=None, pad_to=None, return_dict=True, **kwargs):
         """Scores the model on labelled text.
 
         Args:
             x: As in ``fit``.
             y: As in ``fit``.
             batch_size: Texts per step; default 32.
+            pad_to: As in ``fit``.
             return_dict: Whether scores come by name; False gives Keras' list.
             **kwargs: Passed to ``keras.Model.evaluate``.
 
@@ -294,9 +303,11 @@ class Fitting:
         # fit evaluates through here too, with a dataset that is ready.
         in_fit = kwargs.get("_use_cached_eval_dataset")
         examples = self._validation_examples if in_fit else None
+        self._check_padded(x, pad_to)
         if is_texts(x):
             self._warn_of_fresh_head("evaluate")
-            examples, x = self._labelled_data(x, y, batch_size)
+            with self._padding(pad_to):
+                examples, x = self._labelled_data(x, y, batch_size)
             y, batch_size = None, None
         if self._distribute_strategy is not None and not in_fit:
             from keras_bert.training.distribution import Rounds, check_strategy
@@ -313,7 +324,7 @@ class Fitting:
 
     def _training_dataset(self, x, y, batch_size):
         if isinstance(x, tf.data.Dataset):
-            return self._map_dataset(x, batch_size)
+            return self._fixed_dataset(self._map_dataset(x, batch_size), batch_size)
         texts, labels = self.read_labelled(x, y)
         self._note_pairs(isinstance(texts[0], tuple | list))
         rows = self.labelled_rows(texts, labels)
@@ -329,7 +340,7 @@ class Fitting:
             return plan.batches(epoch)
 
         self._batch_plan = plan
-        return self._sharded(rows.dataset(batches))
+        return self._sharded(rows.dataset(batches, self._shapes_of(batch_size)))
 
     def _shared(self, number):
         """A random number that all workers have to have the same of."""
@@ -356,13 +367,17 @@ class Fitting:
     def _labelled_data(self, x, y=None, batch_size=None):
         """The examples, where they can be had, and what Keras evaluates: of any form of data."""
         if isinstance(x, tf.data.Dataset):
-            return None, self._map_dataset(x, batch_size or 32) if is_texts(x) else x
+            if not is_texts(x):
+                return None, x
+            data = self._map_dataset(x, batch_size or 32)
+            return None, self._fixed_dataset(data, batch_size)
         if not is_texts(x):
             return None, (x, y) if y is not None else x
         texts, labels = self.read_labelled(x, y)
         rows = self.evaluated_rows(texts, labels)
         batches = sorted_batches(rows.lengths, batch_size or 32)
-        return (texts, labels), self._sharded(rows.dataset(lambda: batches))
+        shapes = self._shapes_of(batch_size or 32)
+        return (texts, labels), self._sharded(rows.dataset(lambda: batches, shapes))
 
     def _map_dataset(self, dataset, batch_size):
         """A user's dataset of (text or pair, label), tokenised batch by batch."""

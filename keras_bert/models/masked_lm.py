@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_bert.data.batching import without_autotuning
 from keras_bert.data.examples import Examples
 from keras_bert.data.inputs import is_texts, read_texts_argument
-from keras_bert.data.masked_rows import MaskedRows, masked_batch
+from keras_bert.data.masked_rows import MaskedRows, fixed_masked_batch, masked_batch
 from keras_bert.metrics.language_model import MaskedAccuracy, Perplexity
 from keras_bert.models.heads import token_logits
 from keras_bert.models.task import TaskModel
@@ -179,6 +179,10 @@ class BertMaskedLM(TaskModel):
         dataset = dataset.map(lambda *element: element if len(element) > 1 else element[0])
         dataset = dataset.enumerate().map(to_ids, num_parallel_calls=tf.data.AUTOTUNE)
         return without_autotuning(dataset.prefetch(2))
+
+    def fixed_batch(self, shapes, ids, targets):
+        """A masked batch of a fixed shape, with as many predictions as the longest rows have."""
+        return fixed_masked_batch(self._token_masking(), shapes, ids, targets)
 
     # Answers.
 

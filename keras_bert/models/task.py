@@ -10,6 +10,7 @@ from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
 from keras_bert.metrics.report import Scores, check_destination, require_matplotlib, write_report
 from keras_bert.models.answering import Answering, UntrainedHeadWarning
 from keras_bert.models.fitting import Fitting
+from keras_bert.models.fixed_batches import FixedBatches
 from keras_bert.models.head_model import HeadModel
 from keras_bert.models.report_facts import report_facts, report_title
 from keras_bert.models.seen_steps import SeenSteps
@@ -17,7 +18,7 @@ from keras_bert.models.seen_steps import SeenSteps
 __all__ = ["TaskModel", "UntrainedHeadWarning"]
 
 
-class TaskModel(Fitting, Answering, SeenSteps, HeadModel):
+class TaskModel(Fitting, FixedBatches, Answering, SeenSteps, HeadModel):
     """A model with a head that is trained and asked in text.
 
     A task says what its labels and answers are. Always: ``call`` (ids → raw outputs),

@@ -40,10 +40,12 @@ def merge_windows(outputs: tf.Tensor, windows: tf.Tensor, pooling: str) -> tf.Te
     # Segments have sizes that XLA does not know; this has none.
     if pooling == "mean":
         shares = tf.cast(windows, outputs.dtype)
-        shares /= tf.reduce_sum(shares, axis=1, keepdims=True)
+        # Rows that fill a batch up to a fixed shape have no windows, and get 0.
+        shares = tf.math.divide_no_nan(shares, tf.reduce_sum(shares, axis=1, keepdims=True))
         return tf.matmul(shares, outputs)
     chosen = tf.where(windows[:, :, tf.newaxis], outputs[tf.newaxis], outputs.dtype.min)
-    return tf.reduce_max(chosen, axis=1)
+    has = tf.reduce_any(windows, axis=1)[:, tf.newaxis]
+    return tf.where(has, tf.reduce_max(chosen, axis=1), tf.zeros((), outputs.dtype))
 
 
 def with_documents(ids: dict, texts: tf.Tensor | int) -> dict:

@@ -73,6 +73,11 @@ class TokenMasking:
                 [_continues_word(tokenizer, t) for t in tokenizer.vocabulary]
             )
 
+    def most_predictions(self, length: int) -> int:
+        """The most tokens that are chosen of a row of so many."""
+        most = max(1, round(length * self.rate))
+        return most if self.max_predictions is None else min(most, self.max_predictions)
+
     def __call__(self, ids: dict, keys) -> dict[str, tf.Tensor]:
         """Masks a batch.
 

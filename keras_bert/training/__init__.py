@@ -23,6 +23,7 @@ from keras_bert.training.schedules import (
 )
 from keras_bert.training.seeds import SeedRuns, over_seeds
 from keras_bert.training.watch import StopOnBadLoss, TrainingDiverged
+from keras_bert.training.xla_check import check_tpu_ready
 
 __all__ = [
     "LAMB",
@@ -46,6 +47,7 @@ __all__ = [
     "WarmupLinearDecay",
     "WarmupPolynomialDecay",
     "apply_reduced",
+    "check_tpu_ready",
     "default_optimizer",
     "over_seeds",
     "read_run_log",

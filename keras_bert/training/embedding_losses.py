@@ -35,7 +35,8 @@ class EmbeddingLoss(keras.losses.Loss):
     Call: targets (batch,), embeddings (batch, texts, dim) → the mean over the batch.
 
     Attributes:
-        takes_scores: Whether an example has a score beside its texts; if not, targets are ignored.
+        takes_scores: Whether an example has a score beside its texts; if not, a target below 0 says
+            that the example only fills the batch up and counts for nothing.
         texts: (least, most) texts per example; None: any number.
     """
 
@@ -47,6 +48,11 @@ class EmbeddingLoss(keras.losses.Loss):
     texts: tuple[int, int | None] = (2, None)
     #: Names of the constructor's arguments, which the function takes too.
     options: tuple[str, ...] = ()
+
+    @property
+    def skips_absent(self) -> bool:
+        """Whether examples that are not there are told by their targets."""
+        return not self.takes_scores
 
     def get_config(self):
         """Returns the constructor's arguments."""
@@ -71,7 +77,7 @@ class MultipleNegatives(EmbeddingLoss):
 
     def call(self, y_true, y_pred):
         """(batch,) losses."""
-        return multiple_negatives(y_pred, self.scale, self.symmetric)
+        return multiple_negatives(y_pred, self.scale, self.symmetric, y_true >= 0)
 
 
 @keras.saving.register_keras_serializable("keras_bert")
@@ -87,7 +93,7 @@ class AdditiveMargin(EmbeddingLoss):
 
     def call(self, y_true, y_pred):
         """(batch,) losses."""
-        return additive_margin(y_pred, self.margin, self.scale)
+        return additive_margin(y_pred, self.margin, self.scale, y_true >= 0)
 
 
 @keras.saving.register_keras_serializable("keras_bert")
@@ -139,7 +145,7 @@ class Triplet(EmbeddingLoss):
 
     def call(self, y_true, y_pred):
         """(batch,) losses."""
-        return triplet(y_pred, self.margin, self.distance)
+        return triplet(y_pred, self.margin, self.distance, y_true >= 0)
 
 
 def _positive(name, value):

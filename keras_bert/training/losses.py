@@ -18,8 +18,11 @@ __all__ = [
 #: Least length that a vector is divided by, as in ``torch.nn.functional.normalize``.
 LEAST_NORM = 1e-12
 
+#: Score of an answer that is not there; not -inf, whose product with 0 is no number.
+LOWEST = -1e9
 
-def multiple_negatives(embeddings, scale=20.0, symmetric=False):
+
+def multiple_negatives(embeddings, scale=20.0, symmetric=False, present=None):
     """Cross entropy of finding each first text's second among all texts of the batch but firsts.
 
     The second texts of the other examples are the wrong answers, and so are the third and later
@@ -30,6 +33,8 @@ def multiple_negatives(embeddings, scale=20.0, symmetric=False):
         scale: What cosines are multiplied by: 1 / temperature.
         symmetric: Whether to take the mean with the cross entropy of finding each second text's
             first among the firsts.
+        present: (batch,) bool: which examples are there; None: all. Others are no wrong answers,
+            and the mean over the batch is that over those that are there.
 
     Returns:
         (batch,) float32.
@@ -43,13 +48,14 @@ def multiple_negatives(embeddings, scale=20.0, symmetric=False):
         True
     """
     scores = _cosines_within(embeddings) * scale
+    scores = _between_present(scores, present, embeddings.shape[1] - 1)
     loss = _own_first(scores)
-    if not symmetric:
-        return loss
-    return (loss + _own_first(_of_seconds(scores))) / 2.0
+    if symmetric:
+        loss = (loss + _own_first(_of_seconds(scores))) / 2.0
+    return _over_present(loss, present)
 
 
-def additive_margin(embeddings, margin=0.3, scale=20.0):
+def additive_margin(embeddings, margin=0.3, scale=20.0, present=None):
     """As ``multiple_negatives`` in both directions, whose sum it is, and with a margin.
 
     The right answer's cosine has to be larger than the others' by ``margin``.
@@ -58,6 +64,7 @@ def additive_margin(embeddings, margin=0.3, scale=20.0):
         embeddings: As for ``multiple_negatives``.
         margin: What is taken from the cosines of right answers.
         scale: What cosines are multiplied by, the margin taken off; 1 is the paper's formula.
+        present: As for ``multiple_negatives``.
 
     Returns:
         (batch,) float32.
@@ -70,7 +77,8 @@ def additive_margin(embeddings, margin=0.3, scale=20.0):
         ops.expand_dims(ops.arange(batch), 1) == ops.expand_dims(ops.arange(answers), 0), "float32"
     )
     scores = (cosines - margin * own) * scale
-    return _own_first(scores) + _own_first(_of_seconds(scores))
+    scores = _between_present(scores, present, embeddings.shape[1] - 1)
+    return _over_present(_own_first(scores) + _own_first(_of_seconds(scores)), present)
 
 
 def cosine(embeddings, scores):
@@ -107,13 +115,14 @@ def contrastive(embeddings, labels, margin=0.5):
     return (near + (1.0 - labels) * ops.square(ops.relu(margin - distances))) / 2.0
 
 
-def triplet(embeddings, margin=5.0, distance="euclidean"):
+def triplet(embeddings, margin=5.0, distance="euclidean", present=None):
     """How much nearer than by ``margin`` the third text is to the first than the second is.
 
     Args:
         embeddings: (batch, 3, dim): anchor, positive, negative.
         margin: By how much the negative should be farther away.
         distance: A name in ``DISTANCES``.
+        present: As for ``multiple_negatives``.
 
     Returns:
         (batch,) float32, 0 or more.
@@ -122,7 +131,8 @@ def triplet(embeddings, margin=5.0, distance="euclidean"):
     """
     between = DISTANCES[distance]
     near = between(embeddings[:, 0], embeddings[:, 1])
-    return ops.relu(near - between(embeddings[:, 0], embeddings[:, 2]) + margin)
+    loss = ops.relu(near - between(embeddings[:, 0], embeddings[:, 2]) + margin)
+    return _over_present(loss, present)
 
 
 def _unit(vectors):
@@ -143,6 +153,24 @@ def _cosines_within(embeddings):
     # All second texts, then all third ones, so that an example's own is where its number says.
     others = ops.reshape(ops.transpose(unit[:, 1:], (1, 0, 2)), (-1, ops.shape(unit)[-1]))
     return ops.matmul(unit[:, 0], ops.transpose(others))
+
+
+def _between_present(scores, present, others):
+    """The scores, of so many others per example; lower than any where an example is not there."""
+    if present is None:
+        return scores
+    answers = ops.tile(present, others)
+    both = ops.logical_and(ops.expand_dims(present, 1), ops.expand_dims(answers, 0))
+    return ops.where(both, scores, LOWEST)
+
+
+def _over_present(losses, present):
+    """Losses of examples, 0 where one is not there; their mean is that over those that are."""
+    if present is None:
+        return losses
+    mask = ops.cast(present, losses.dtype)
+    rows = ops.cast(ops.shape(mask)[0], losses.dtype)
+    return losses * mask * (rows / ops.maximum(ops.sum(mask), 1.0))
 
 
 def _of_seconds(scores):
@@ -183,6 +211,9 @@ class MaskedTokens(keras.losses.Loss):
         >>> round(float(loss), 3)  # log 4
         1.386
     """
+
+    #: Rows that fill a batch up have no tokens.
+    skips_absent = True
 
     def __init__(self, name="masked_tokens", **kwargs):
         # Divided by the number of tokens, below.

@@ -14,7 +14,6 @@ from keras_bert.training import LAMB, AdamW, read_run_log
 from keras_bert.training.recipes import OPTIMIZERS
 from keras_bert.training.schedules import SCHEDULES
 
-
 from .conftest import failure, run
 
 

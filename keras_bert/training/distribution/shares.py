@@ -7,6 +7,8 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from keras_bert.models.absent_rows import row_count
+
 __all__ = ["Share", "loss_share", "on_whole_batch", "whole_batch"]
 
 
@@ -37,7 +39,7 @@ def loss_share(model, x, y, sample_weight) -> Share:
     Raises:
         ValueError: If the model's outputs have losses that are means over different things.
     """
-    rows = tf.cast(tf.shape(tf.nest.flatten(y)[0])[0], tf.float32)
+    rows = row_count(x)
     replicas = model.distribute_strategy.num_replicas_in_sync
     if replicas == 1:
         return Share(tf.ones(()), tf.ones(()), rows, rows)
