@@ -90,6 +90,11 @@ def positive_int(text: str) -> int:
     return _number(text, int, lambda number: number >= 1, "a whole number from 1 on")
 
 
+def port(text: str) -> int:
+    """A port that a program of a user may have."""
+    return _number(text, int, lambda number: 1024 <= number < 2**16, "a port from 1024 to 65535")
+
+
 def seed(text: str) -> int:
     """A whole number from 0 to 2**32 - 1, which is what NumPy takes as a seed."""
     return _number(text, int, lambda number: 0 <= number < 2**32, "a number from 0 to 2**32 - 1")
