@@ -9,8 +9,8 @@ from keras_bert.launching.exit_codes import INTERRUPTED, PEER_LOST, PREEMPTED
 
 _DESCRIPTION = """\
 Starts COMMAND in N processes on this machine that train together as the workers of one cluster:
-each gets TF_CONFIG with free ports of this machine, and its share of cores and GPUs. What they write
-comes out with the worker's number before each line. Ctrl-C and SIGTERM are passed on.
+each gets TF_CONFIG with free ports of this machine, and its share of cores and GPUs. What they
+write comes out with the worker's number before each line. Ctrl-C and SIGTERM are passed on.
 
 COMMAND is one of keras-bert, such as train with all its options; or python SCRIPT.py ...; or any
 program. It comes after --, so that its options are not taken for those of launch.
@@ -21,8 +21,9 @@ Example:
   keras-bert launch -n 2 -- train --from MiniLM_FOLDER --train train.csv --output runs/cards
   keras-bert launch -n 2 --restarts 3 --log-dir logs -- python my_training.py
 
-Exit codes: 0 all are done; {PREEMPTED} they were told to stop (SIGTERM) and saved; {PEER_LOST} one lost another;
-{INTERRUPTED} stopped by Ctrl-C; 128 + N ended by signal N; else that of the worker that failed."""
+Exit codes: 0 all are done; {PREEMPTED} they were told to stop (SIGTERM), and saved;
+{PEER_LOST} one lost another; {INTERRUPTED} stopped by Ctrl-C; 128 + N ended by signal N;
+else that of the worker that failed."""
 _PYTHONS = ("python", "python3")
 
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.count,
         default=0,
         metavar="N",
-        help="times to start all again when one was killed or lost another; not when one failed (0)",
+        help="times to start all again when one was killed or lost another, not when one failed",
     )
     parser.add_argument(
         "--port",

@@ -29,7 +29,7 @@ from keras_bert.cli import (
 )
 from keras_bert.environment import check_environment, is_command_line
 from keras_bert.launching.exit_codes import FAILED, INTERRUPTED, PEER_LOST, leave
-from keras_bert.launching.peers import PeerLost
+from keras_bert.launching.peers import PeerLost, has_joined
 
 COMMANDS = {
     "train": (train, "fine-tune a pretrained model on a labelled file"),
@@ -71,6 +71,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         0.981  fees   Is it free?
         0
     """
+    code = _main(argv)
+    # TensorFlow, taken apart, would wait for the other workers, which may have gone.
+    return leave(code) if has_joined() and is_command_line() else code
+
+
+def _main(argv) -> int:
     try:
         args = _parser().parse_args(argv)
     except SystemExit as stop:  # argparse has printed help, the version, or what was wrong
@@ -91,9 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
     except PeerLost as error:
-        code = _fail(f"error: {_one_line(error)}", PEER_LOST)
-        # TensorFlow taken apart would wait for the worker that has gone.
-        return leave(code) if is_command_line() else code
+        return _fail(f"error: {_one_line(error)}", PEER_LOST)
     except BrokenPipeError:  # the reader of our output has gone, as in `keras-bert … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED

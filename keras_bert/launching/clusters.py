@@ -13,9 +13,17 @@ from collections.abc import Mapping
 from keras_bert.launching import kubernetes, slurm
 from keras_bert.launching.addresses import Addresses, address_problem
 
-__all__ = ["NO_PARAMETER_SERVERS", "find_cluster", "from_tf_config"]
+__all__ = [
+    "STRATEGIES",
+    "check_strategy",
+    "find_cluster",
+    "from_tf_config",
+    "tf_config",
+]
 
-NO_PARAMETER_SERVERS = (
+#: Names of ``keras_bert.training.strategy``.
+STRATEGIES = ("auto", "none", "mirrored", "multi_worker", "tpu")
+_NO_PARAMETER_SERVERS = (
     "parameter servers are not supported: their workers update the weights whenever they are done, "
     "so that results depend on who was faster, and Keras 3 cannot fit under "
     "ParameterServerStrategy. Workers that wait for each other do the same work: multi_worker."
@@ -23,6 +31,21 @@ NO_PARAMETER_SERVERS = (
 # "master" is what the first TFJobs called their chief.
 _CHIEFS = ("chief", "master")
 _JOBS = (*_CHIEFS, "worker", "evaluator", "ps")
+
+
+def check_strategy(name: str) -> None:
+    """Refuses what is no name of a strategy, parameter servers with the reason.
+
+    Raises:
+        ValueError: If it is none of ``STRATEGIES``.
+
+    Example:
+        >>> check_strategy("mirrored")
+    """
+    if name == "parameter_server":
+        raise ValueError(f"strategy {name!r}: {_NO_PARAMETER_SERVERS}")
+    if name not in STRATEGIES:
+        raise ValueError(f"strategy is one of {', '.join(STRATEGIES)}; received {name!r}.")
 
 
 def find_cluster(
@@ -68,12 +91,12 @@ def from_tf_config(text: str) -> Addresses | None:
     config = _parsed(text)
     if "sparseCluster" in config:
         _refuse("sparseCluster", "workers that come and go need parameter servers, and "
-                + NO_PARAMETER_SERVERS)  # fmt: skip
+                + _NO_PARAMETER_SERVERS)  # fmt: skip
     jobs = _jobs(config.get("cluster", {}))
     if not jobs:
         return None
     if "ps" in jobs:
-        _refuse("cluster.ps", NO_PARAMETER_SERVERS)
+        _refuse("cluster.ps", _NO_PARAMETER_SERVERS)
     task = config.get("task")
     if not isinstance(task, dict):
         _refuse("task", f'expected {{"type": "worker", "index": 0}}; received {task!r}')

@@ -53,8 +53,8 @@ def find_cluster(environment: Mapping[str, str], hostname: str) -> Addresses | N
     match = re.fullmatch(r"(.+)-(\d+)", hostname.split(".")[0])
     if not match or int(match[2]) >= int(workers):
         raise ValueError(
-            f"KERAS_BERT_WORKERS={workers}, and this host is called {hostname!r}: expected a pod of "
-            f"a StatefulSet or an Indexed Job, NAME-0 to NAME-{int(workers) - 1}."
+            f"KERAS_BERT_WORKERS={workers}, and this host is called {hostname!r}: expected a pod "
+            f"of a StatefulSet or an Indexed Job, NAME-0 to NAME-{int(workers) - 1}."
         )
     pods = [f"{match[1]}-{i}.{service}:{port}" for i in range(int(workers))]
     return Addresses(tuple(pods), int(match[2]), "Kubernetes")

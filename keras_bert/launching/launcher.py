@@ -224,14 +224,14 @@ class _Cluster:
 
     def _late(self):
         """Time is up: SIGTERM to those who were not told yet, then SIGKILL."""
-        names = ", ".join(map(str, sorted(self._running)))
+        names = " and ".join(f"worker {task_id}" for task_id in sorted(self._running))
         if self._last_word or self.told is not None:
-            self._output.say(f"worker {names} does not end: SIGKILL")
+            self._output.say(f"SIGKILL to {names}, out of time")
             self._last_word = True
             self._send(signal.SIGKILL)
             self._deadline = None
         else:
-            self._output.say(f"ending worker {names}")
+            self._output.say(f"ending {names}")
             self._last_word = True
             self._send(signal.SIGTERM)
             self._deadline = time.monotonic() + _AFTERMATH

@@ -1,6 +1,8 @@
-"""The error of a worker whose cluster is not whole."""
+"""Whether this process trains with others, and the error of one whose cluster is not whole."""
 
-__all__ = ["PeerLost"]
+__all__ = ["PeerLost", "has_joined", "note_joined"]
+
+_joined = False
 
 
 class PeerLost(RuntimeError):
@@ -9,3 +11,14 @@ class PeerLost(RuntimeError):
     The process that gets it cannot go on; ``keras-bert`` ends with exit code 75, see
     ``keras_bert.launching.exit_codes``. All workers are to be started again.
     """
+
+
+def note_joined() -> None:
+    """Notes that this process is now one worker of several, for good."""
+    global _joined
+    _joined = True
+
+
+def has_joined() -> bool:
+    """Whether this process is one worker of several."""
+    return _joined
