@@ -81,7 +81,8 @@ def strategy(
             "process sees, CUDA_VISIBLE_DEVICES says."
         )
     if name == "mirrored":
-        return tf.distribute.MirroredStrategy(_mirrored_devices(devices))
+        with _without_tf_config():
+            return tf.distribute.MirroredStrategy(_mirrored_devices(devices))
     if name == "multi_worker":
         return _multi_worker(
             _seconds("join_timeout", join_timeout, _JOIN_TIMEOUT),
@@ -157,6 +158,17 @@ def _mirrored_devices(devices):
     if numbers["CPU"]:
         _split_cpu(max(numbers["CPU"]) + 1)
     return list(devices)
+
+
+@contextlib.contextmanager
+def _without_tf_config():
+    """MirroredStrategy reads ``TF_CONFIG``, to ignore it, and fails where it is empty."""
+    config = os.environ.pop("TF_CONFIG", None)
+    try:
+        yield
+    finally:
+        if config is not None:
+            os.environ["TF_CONFIG"] = config
 
 
 def _split_cpu(count):

@@ -89,7 +89,7 @@ def test_one_worker_is_no_cluster(text):
         (config({"worker": TWO}, "evaluator"), "task.type: an evaluator has nothing to do here"),
         (
             config({"worker": TWO}, index=2),
-            "task.index: expected 0 to 1, a place in cluster.worker",
+            "task.index: expected 0 to 1, a place in cluster.wo",
         ),
         (config({"worker": TWO}, index=-1), "task.index: expected 0 to 1"),
         (config({"worker": TWO}, index=None), "task.index: .*received None"),
