@@ -83,9 +83,9 @@ class _Door:
     def _open(self, deadline):
         if self._socket is not None:
             return
-        port = split_address(self._addresses.workers[0])[1]
+        host, port = split_address(self._addresses.workers[0])
         try:
-            self._socket = _listen(port)
+            self._socket = _listen(host, port)
             self._socket.settimeout(_PAUSE)
         except OSError as error:
             # A worker that was here before may take a moment to go.
@@ -200,7 +200,9 @@ def _talk(addresses, connection, deadline):
     raise ValueError(f"{addresses.source}: {problem}: {', '.join(addresses.workers)}.")
 
 
-def _listen(port):
+def _listen(host, port):
+    if host == "localhost" or host.startswith("127."):  # all on this machine: nobody else's matter
+        return socket.create_server((host, port))
     if socket.has_dualstack_ipv6():
         with contextlib.suppress(OSError):  # a kernel that knows IPv6 and has it switched off
             return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
