@@ -1,7 +1,9 @@
 """docs/distributed.md: its manifests, scripts and tables are true."""
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -91,15 +93,19 @@ def programs(tmp_path):
             program = tmp_path / name.replace("_", "-")
             program.write_text(f'#!/bin/sh\necho {program.name} "$@" >> {tmp_path}/calls\n{body}\n')
             program.chmod(0o755)
-        done = subprocess.run(
+        process = subprocess.Popen(
             ["/bin/sh", "-c", script],
             env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"},
             cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=30,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
-        return done.returncode, (tmp_path / "calls").read_text().splitlines()
+        try:
+            code = process.wait(30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        return code, (tmp_path / "calls").read_text().splitlines()
 
     return run
 
@@ -129,7 +135,10 @@ def test_the_slurm_script(programs, codes, expected, starts, requeued):
     [
         ("exit 75", 75),
         # Told to stop while it trains: it saves, and its code is passed on.
-        ("trap 'sleep 0.3; exit 42' TERM\nkill -TERM $PPID\nwhile :; do sleep 0.1; done", 42),
+        (
+            "trap 'sleep 0.3; exit 42' TERM\nsleep 0.3; kill -TERM $PPID\nwhile :; do sleep 0.1; done",
+            42,
+        ),
         # Done: the pod waits until it is told to stop.
         ("(sleep 0.7; kill -TERM $PPID) &", 0),
     ],
