@@ -135,10 +135,7 @@ def test_the_slurm_script(programs, codes, expected, starts, requeued):
     [
         ("exit 75", 75),
         # Told to stop while it trains: it saves, and its code is passed on.
-        (
-            "trap 'sleep 0.3; exit 42' TERM\nsleep 0.3; kill -TERM $PPID\nwhile :; do sleep 0.1; done",
-            42,
-        ),
+        ("trap 'sleep 0.3; exit 42' TERM; sleep 0.3; kill $PPID; while :; do sleep 0.1; done", 42),
         # Done: the pod waits until it is told to stop.
         ("(sleep 0.7; kill -TERM $PPID) &", 0),
     ],

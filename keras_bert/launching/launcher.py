@@ -61,7 +61,8 @@ def launch(
     Raises:
         ValueError: If there are no workers to start, this process is a worker itself, or there are
             fewer GPUs than workers.
-        OSError: If the program cannot be started, a port is taken, or the folder not written to.
+        OSError: If the program cannot be started, a port is taken, the folder not written to, or
+            the system has no process groups (Windows).
 
     Example:
         >>> launch([sys.executable, "-c", "print('here')"], workers=2)  # doctest: +SKIP
@@ -71,6 +72,8 @@ def launch(
     """
     if workers < 1:
         raise ValueError(f"workers is a number from 1 on; received {workers}.")
+    if os.name != "posix":
+        raise OSError("workers are started on Linux and macOS only; WSL is the way on Windows")
     environment = dict(os.environ if environment is None else environment)
     if environment.get("TF_CONFIG", "").strip():
         raise ValueError(
