@@ -142,6 +142,29 @@ def test_lost_workers(who, how):
     assert seconds < 15
 
 
+@pytest.mark.slow
+def test_a_cluster_is_started_again(tmp_path):
+    # In its first life worker 1 is killed after some steps; in the second all goes well.
+    script = WORKER.replace(
+        'print("going", flush=True)',
+        "been = sys.argv[2]; first = not os.path.exists(been); time.sleep(0.5)\n"
+        "                if cluster.task_id and first:\n"
+        "                    open(been, 'x').close(); os.kill(os.getpid(), signal.SIGKILL)",
+    )
+    launcher = [sys.executable, "-m", "keras_bert", "launch", "-n", "2", "--restarts", "1", "--"]
+    done = subprocess.run(
+        [*launcher, "python", "-c", script, "20", str(tmp_path / "been")],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "keras-bert launch: worker 1 was killed by SIGKILL" in done.stderr
+    assert "starting all workers again; restart 1 of 1" in done.stderr
+    assert done.stdout.count("[3.0, ") == 2
+
+
 class Two(tf.distribute.MultiWorkerMirroredStrategy):
     """What is asked of a strategy of two workers, without any."""
 
