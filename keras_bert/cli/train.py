@@ -157,36 +157,35 @@ def _add_parts(group) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, and writes the model; returns the exit code."""
     with under_strategy(args) as workers:
-        if workers.is_chief:
-            code = _run(args)
-        else:
-            code = _help(args)
+        code = (_run if workers.is_chief else _help)(args, workers.scope)
         if code == DONE:
             workers.wait()
     return code
 
 
-def _help(args: argparse.Namespace) -> int:
+def _help(args: argparse.Namespace, scope) -> int:
     """Trains with the chief, which writes and prints."""
     args.tensorboard = None
     train, validation, task = _read(args)
     if validation is None:
         _require_validation(args)
     try:
-        _trained(args, task, train, validation)
+        with scope():
+            _trained(args, task, train, validation)
     except _Interrupted:
         return INTERRUPTED
     return DONE
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace, scope) -> int:
     with _output_folder(Path(args.output)) as folder:
         train, validation, task = _read(args)
         if validation is None:
             _require_validation(args)
         started = time.monotonic()
         try:
-            model = _trained(args, task, train, validation)
+            with scope():  # and no longer: Keras makes variables as it saves
+                model = _trained(args, task, train, validation)
         except _Interrupted as stop:  # fit has put the best weights so far back
             seconds = time.monotonic() - started
             return _keep_interrupted(folder, args, stop.model, train, seconds)

@@ -2,15 +2,33 @@
 
 import argparse
 import contextlib
+import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-__all__ = ["under_strategy"]
+__all__ = ["Workers", "under_strategy"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Workers:
+    """This process among those that train together.
+
+    Attributes:
+        is_chief: Whether it is the one that writes and prints.
+        scope: Makes the context to build and fit a model in. Under several workers a variable is
+            made by all of them at once or not at all, so that what the chief does alone, saving
+            for one, is to be done outside.
+        wait: Returns when all have called it.
+    """
+
+    is_chief: bool
+    scope: Callable[[], contextlib.AbstractContextManager]
+    wait: Callable[[], None]
 
 
 @contextlib.contextmanager
-def under_strategy(args: argparse.Namespace) -> Iterator["_Workers"]:
-    """Makes the strategy and enters its scope; only the chief of several workers prints.
+def under_strategy(args: argparse.Namespace) -> Iterator[Workers]:
+    """Makes the strategy; while this lasts, only the chief of several workers prints.
 
     Raises:
         PeerLost: If another worker of the cluster does not come, or is lost.
@@ -18,17 +36,9 @@ def under_strategy(args: argparse.Namespace) -> Iterator["_Workers"]:
     from keras_bert.training import cluster_of, lost_peers, strategy, wait
 
     made = strategy(args.strategy, args.devices)
-    cluster = cluster_of(made)
-    with made.scope(), lost_peers(made), _silence_unless(cluster.is_chief):
-        yield _Workers(cluster.is_chief, lambda: wait(made))
-
-
-class _Workers:
-    """Whether this process is the chief, and a function that waits for the others."""
-
-    def __init__(self, is_chief, wait):
-        self.is_chief = is_chief
-        self.wait = wait
+    is_chief = cluster_of(made).is_chief
+    with lost_peers(made), _silence_unless(is_chief):
+        yield Workers(is_chief, made.scope, lambda: wait(made))
 
 
 @contextlib.contextmanager

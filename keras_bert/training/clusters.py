@@ -23,6 +23,8 @@ _SIGNS = (
     "remote target /job:",
     "nccl",
 )
+# Workers that do not do the same: a mistake in the program, with all of them there.
+_DIFFERENCE = re.compile(r"collective instance \d+ (expected|but)|in the collective instance", re.I)
 _TASK = re.compile(r"/job:worker/(?:replica:0/)?task:(\d+)")
 
 
@@ -116,7 +118,7 @@ def lost_peers(strategy: tf.distribute.Strategy | None = None) -> Iterator[None]
         yield
     except tf.errors.OpError as error:
         message = error.message or str(error)
-        if not any(sign in message.lower() for sign in _SIGNS):
+        if not any(sign in message.lower() for sign in _SIGNS) or _DIFFERENCE.search(message):
             raise
         raise PeerLost(
             f"worker {cluster.task_id} lost {_who(strategy, cluster, message)}, which ended or "

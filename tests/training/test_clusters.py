@@ -205,6 +205,12 @@ def test_errors_that_mean_a_lost_worker(error, who):
     [
         tf.errors.UnavailableError(None, None, "Error executing an HTTP request: gs://bucket"),
         tf.errors.InvalidArgumentError(None, None, "NaN"),
+        tf.errors.InternalError(
+            None,
+            None,
+            "Collective ops is aborted by: Collective instance 450 expected type 1 and data_type 9 "
+            "but got type 0 and data_type 1\n... remote target /job:worker/replica:0/task:0",
+        ),
         ValueError("Collective ops is aborted"),
     ],
 )
