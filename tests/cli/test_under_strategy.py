@@ -1,11 +1,15 @@
 """``--strategy`` and ``--devices``: who prints and writes, and the end of workers."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import pytest
 
 from keras_bert import training
 from keras_bert.cli import main as module
+from keras_bert.cli.trained_model import load_model
 from keras_bert.launching.exit_codes import PEER_LOST
 from keras_bert.training import PeerLost, cluster_of
 
@@ -70,3 +74,22 @@ def test_a_worker_does_not_take_tensorflow_apart(monkeypatch, joined, command_li
     monkeypatch.setattr(module, "leave", left.append)
     run("--version")
     assert left == leaves
+
+
+@pytest.mark.slow
+def test_two_workers_write_one_model(tiny_checkpoint, data, tmp_path):
+    train = ("train", "--from", tiny_checkpoint, "--train", data, "--validation", data)
+    options = ("--output", tmp_path / "out", "--epochs", "1", "--batch-size", "4")
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_bert", "launch", "-n", "2", "--", *train, *options],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("wrote ") == 1
+    assert "[1] " not in done.stdout
+    assert sorted(os.listdir(tmp_path / "out")) == ["model.keras", "training.json"]
+    model = load_model(str(tmp_path / "out"), compile=False)
+    assert model.predict(["where is my card?"])[0] in model.labels
