@@ -4,8 +4,8 @@ TensorFlow takes seconds to import, so nothing here and in the subcommands' modu
 before the command line was understood: ``--help`` and wrong usage answer at once.
 
 Exit codes: 0 done; 1 the command failed, with one line on stderr that says why; 2 wrong usage;
-75 a worker of its cluster was lost; 130 stopped by Ctrl-C. ``keras_bert.launching.exit_codes`` has
-them all.
+42 told to stop by SIGTERM, and saved; 75 a worker of its cluster was lost; 130 stopped by Ctrl-C.
+``keras_bert.launching.exit_codes`` has them all.
 """
 
 import argparse
@@ -96,6 +96,8 @@ def _main(argv) -> int:
         return _wrong_usage(args.parser, str(wrong))
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
+    except SystemExit as stop:  # a run that has saved and ends, as SIGTERM asked for
+        return stop.code if isinstance(stop.code, int) else FAILED
     except PeerLost as error:
         return _fail(f"error: {_one_line(error)}", PEER_LOST)
     except BrokenPipeError:  # the reader of our output has gone, as in `keras-bert … | head`

@@ -46,6 +46,11 @@ def test_help_shows_an_example(command, capsys):
     assert max(map(len, output.splitlines())) <= 100
 
 
+def test_a_run_that_saved_and_ends(failing):
+    assert failing(SystemExit(42)) == 42
+    assert failing(SystemExit("why")) == 1
+
+
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"keras-bert {keras_bert.__version__}\n"

@@ -92,4 +92,4 @@ def test_two_workers_write_one_model(tiny_checkpoint, data, tmp_path):
     assert "[1] " not in done.stdout
     assert sorted(os.listdir(tmp_path / "out")) == ["model.keras", "training.json"]
     model = load_model(str(tmp_path / "out"), compile=False)
-    assert model.predict(["where is my card?"])[0] in model.labels
+    assert model.predict(["where is my card?"])[0]["label"] in model.labels
