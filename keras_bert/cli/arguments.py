@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from keras_bert.cli.tasks import TASKS
 from keras_bert.data.examples import Examples, place_of
+from keras_bert.launching.clusters import STRATEGIES, check_strategy
 
 _MOST_SKIPPED = 5
 
@@ -64,6 +65,24 @@ def add_batch_size(parser, default: int | None = 32) -> None:
     )
 
 
+def add_strategy(parser) -> None:
+    """Adds ``--strategy`` and ``--devices``, which ``under_strategy`` goes by."""
+    parser.add_argument(
+        "--strategy",
+        type=strategy,
+        default="auto",
+        metavar="NAME",
+        help=f"{', '.join(STRATEGIES)}; auto takes a TPU, the other workers of a cluster, or all "
+        "GPUs, whichever there is (auto)",
+    )
+    parser.add_argument(
+        "--devices",
+        type=positive_int,
+        metavar="N",
+        help="devices of this machine to train on together (all GPUs); without GPUs, logical CPUs",
+    )
+
+
 def print_skipped(examples: Examples) -> None:
     """Says on stderr which rows were left out and why; the first few of them."""
     for row, reason in examples.skipped[:_MOST_SKIPPED]:
@@ -80,6 +99,15 @@ def path(text: str) -> str:
     return text
 
 
+def strategy(text: str) -> str:
+    """The name of a strategy."""
+    try:
+        check_strategy(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def count(text: str) -> int:
     """A whole number from 0 on."""
     return _number(text, int, lambda number: number >= 0, "a whole number from 0 on")
@@ -88,6 +116,11 @@ def count(text: str) -> int:
 def positive_int(text: str) -> int:
     """A whole number from 1 on."""
     return _number(text, int, lambda number: number >= 1, "a whole number from 1 on")
+
+
+def port(text: str) -> int:
+    """A port that a program of a user may have."""
+    return _number(text, int, lambda number: 1024 <= number < 2**16, "a port from 1024 to 65535")
 
 
 def seed(text: str) -> int:

@@ -4,7 +4,8 @@ TensorFlow takes seconds to import, so nothing here and in the subcommands' modu
 before the command line was understood: ``--help`` and wrong usage answer at once.
 
 Exit codes: 0 done; 1 the command failed, with one line on stderr that says why; 2 wrong usage;
-130 stopped by Ctrl-C.
+42 told to stop by SIGTERM, and saved; 75 a worker of its cluster was lost; 130 stopped by Ctrl-C.
+``keras_bert.launching.exit_codes`` has them all.
 """
 
 import argparse
@@ -15,12 +16,24 @@ import warnings
 from collections.abc import Sequence
 
 from keras_bert import __version__
-from keras_bert.cli import convert, evaluate, export, inspect, predict, tokenize, train, vocab
-from keras_bert.environment import check_environment
+from keras_bert.cli import (
+    convert,
+    evaluate,
+    export,
+    inspect,
+    launch,
+    predict,
+    tokenize,
+    train,
+    vocab,
+)
+from keras_bert.environment import check_environment, is_command_line
+from keras_bert.launching.exit_codes import FAILED, INTERRUPTED, PEER_LOST, leave
+from keras_bert.launching.peers import PeerLost, has_joined
 
-FAILED, INTERRUPTED = 1, 130
-_COMMANDS = {
+COMMANDS = {
     "train": (train, "fine-tune a pretrained model on a labelled file"),
+    "launch": (launch, "train in several processes on this machine"),
     "evaluate": (evaluate, "score a trained model on a labelled file"),
     "predict": (predict, "answer texts with a trained or an exported model"),
     "export": (export, "write a trained model as a SavedModel that takes raw text"),
@@ -50,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after the program's name; None takes the process's own.
 
     Returns:
-        The exit code: 0, 1, 2 or 130 as said at the top of this file.
+        The exit code, as said at the top of this file.
 
     Example:
         >>> from keras_bert.cli.main import main
@@ -58,6 +71,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         0.981  fees   Is it free?
         0
     """
+    code = _main(argv)
+    # TensorFlow, taken apart, would wait for the other workers, which may have gone.
+    return leave(code) if has_joined() and is_command_line() else code
+
+
+def _main(argv) -> int:
     try:
         args = _parser().parse_args(argv)
     except SystemExit as stop:  # argparse has printed help, the version, or what was wrong
@@ -77,6 +96,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _wrong_usage(args.parser, str(wrong))
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
+    except SystemExit as stop:  # a run that has saved and ends, as SIGTERM asked for
+        return stop.code if isinstance(stop.code, int) else FAILED
+    except PeerLost as error:
+        return _fail(f"error: {_one_line(error)}", PEER_LOST)
     except BrokenPipeError:  # the reader of our output has gone, as in `keras-bert … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
@@ -98,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     debug = {"action": "store_true", "help": "show the traceback of an error (KERAS_BERT_DEBUG=1)"}
     parser.add_argument("--debug", **debug)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, (module, summary) in _COMMANDS.items():
+    for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(
             name,
             help=summary,

@@ -15,9 +15,10 @@ from keras_bert.cli import arguments
 from keras_bert.cli.complete_file import complete_file
 from keras_bert.cli.tasks import TASKS, read_data
 from keras_bert.cli.trained_model import MODEL_NAME
+from keras_bert.cli.under_strategy import under_strategy
 from keras_bert.data.examples import Examples
+from keras_bert.launching.exit_codes import DONE, INTERRUPTED
 
-_INTERRUPTED = 130
 _DESCRIPTION = """\
 Fine-tunes a pretrained BERT: to put texts, or pairs of texts, into the classes that labelled data
 have, to find the names in texts, to answer questions about a text, and whatever --task says.
@@ -71,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_columns(parser)
     _add_training(parser.add_argument_group("training"))
     _add_parts(parser.add_argument_group("what is trained"))
+    arguments.add_strategy(parser.add_argument_group("on what (docs/distributed.md)"))
 
 
 def _add_training(group) -> None:
@@ -169,20 +171,43 @@ def _add_parts(group) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, and writes the model; returns the exit code."""
+    with under_strategy(args) as workers:
+        code = (_run if workers.is_chief else _help)(args, workers.scope)
+        if code == DONE:
+            workers.wait()
+    return code
+
+
+def _help(args: argparse.Namespace, scope) -> int:
+    """Trains with the chief, which writes and prints."""
+    args.tensorboard = None
+    train, validation, task = _read(args)
+    if validation is None:
+        _require_validation(args)
+    try:
+        with scope():
+            _trained(args, task, train, validation)
+    except _Interrupted:
+        return INTERRUPTED
+    return DONE
+
+
+def _run(args: argparse.Namespace, scope) -> int:
     with _output_folder(Path(args.output)) as folder:
         train, validation, task = _read(args)
         if validation is None:
             _require_validation(args)
         started = time.monotonic()
         try:
-            model = _trained(args, task, train, validation)
+            with scope():  # and no longer: Keras makes variables as it saves
+                model = _trained(args, task, train, validation)
         except _Interrupted as stop:  # fit has put the best weights so far back
             seconds = time.monotonic() - started
             return _keep_interrupted(folder, args, stop.model, train, seconds)
         seconds = time.monotonic() - started
         _write(folder / MODEL_NAME, folder / "training.json", args, model, train, seconds)
     print(f"wrote {folder / MODEL_NAME} after {seconds:.0f} s of training")
-    return 0
+    return DONE
 
 
 class _Interrupted(Exception):
@@ -307,7 +332,7 @@ def _keep_interrupted(folder: Path, args, model, train: Examples, seconds: float
         model_path, record_path = folder / "interrupted.keras", folder / "interrupted.json"
     _write(model_path, record_path, args, model, train, seconds, interrupted=True)
     print(f"keras-bert: interrupted; best weights so far are in {model_path}", file=sys.stderr)
-    return _INTERRUPTED
+    return INTERRUPTED
 
 
 def _write(

@@ -1,6 +1,7 @@
 """Optimisers, schedules, losses, recipes, and runs with several seeds."""
 
 from keras_bert.training.callbacks import BestEpoch
+from keras_bert.training.clusters import Cluster, PeerLost, cluster_of, lost_peers, wait
 from keras_bert.training.distribution.replicated import apply_reduced
 from keras_bert.training.embedding_losses import (
     AdditiveMargin,
@@ -22,6 +23,7 @@ from keras_bert.training.schedules import (
     WarmupPolynomialDecay,
 )
 from keras_bert.training.seeds import SeedRuns, over_seeds
+from keras_bert.training.strategies import strategy
 from keras_bert.training.watch import StopOnBadLoss, TrainingDiverged
 from keras_bert.training.xla_check import check_tpu_ready
 
@@ -31,10 +33,12 @@ __all__ = [
     "AdamW",
     "AdditiveMargin",
     "BestEpoch",
+    "Cluster",
     "Contrastive",
     "Cosine",
     "MaskedTokens",
     "MultipleNegatives",
+    "PeerLost",
     "ProgressBar",
     "Recipe",
     "RunLog",
@@ -48,8 +52,12 @@ __all__ = [
     "WarmupPolynomialDecay",
     "apply_reduced",
     "check_tpu_ready",
+    "cluster_of",
     "default_optimizer",
+    "lost_peers",
     "over_seeds",
     "read_run_log",
     "recipe",
+    "strategy",
+    "wait",
 ]

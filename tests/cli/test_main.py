@@ -11,9 +11,10 @@ import keras_bert
 from keras_bert.cli import main as module
 from keras_bert.cli.main import main
 
-COMMANDS = ["train", "evaluate", "predict", "export", "tokenize", "vocab"]
+COMMANDS = ["train", "launch", "evaluate", "predict", "export", "tokenize", "vocab"]
 REQUIRED = {
     "train": ["--from", "m", "--train", "t.csv", "--output", "o"],
+    "launch": ["-n", "2", "train"],
     "evaluate": ["--model", "m", "--data", "d.csv"],
     "predict": ["--model", "m", "text"],
     "export": ["--model", "m", "--output", "o"],
@@ -45,6 +46,11 @@ def test_help_shows_an_example(command, capsys):
     assert max(map(len, output.splitlines())) <= 100
 
 
+def test_a_run_that_saved_and_ends(failing):
+    assert failing(SystemExit(42)) == 42
+    assert failing(SystemExit("why")) == 1
+
+
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"keras-bert {keras_bert.__version__}\n"
@@ -59,6 +65,14 @@ def test_version(capsys):
         *[[name] for name in COMMANDS],
         *[[name, *REQUIRED[name], "--unknown"] for name in COMMANDS],
         ["train", *REQUIRED["train"], "--epochs", "0"],
+        ["train", *REQUIRED["train"], "--devices", "0"],
+        ["train", *REQUIRED["train"], "--strategy", "mirror"],
+        ["launch", "--", "train"],
+        ["launch", "-n", "0", "--", "train"],
+        ["launch", "-n", "2"],
+        ["launch", "-n", "2", "--port", "80", "--", "train"],
+        ["launch", "-n", "2", "--restarts", "-1", "--", "train"],
+        ["launch", "-n", "2", "train", "--epochs", "3"],  # without --
         ["train", *REQUIRED["train"], "--epochs", "two"],
         ["train", *REQUIRED["train"], "--output", ""],
         ["evaluate", *REQUIRED["evaluate"], "--model", ""],
