@@ -97,6 +97,7 @@ class Fitting:
         monitor=None,
         restore_best=None,
         accumulate=None,
+        checkpointing=None,
         tensorboard=None,
         **kwargs,
     ):
@@ -122,6 +123,10 @@ class Fitting:
                 ``batch_size * accumulate`` texts in the memory of ``batch_size``; what is left at
                 the end of an epoch makes a smaller one. Default: as compiled. Another number than
                 compiled with compiles anew, with an optimiser that starts from the beginning.
+            checkpointing: Whether each block of the encoder keeps its inputs alone and is computed
+                again for its gradient: much less memory, about a third more time, the same numbers.
+                Stays on until it is set otherwise. Default: ``model.checkpointing``, which is off
+                at first.
             tensorboard: Folder for TensorBoard's logs, the learning rate among them.
             **kwargs: Passed to ``keras.Model.fit``.
 
@@ -148,6 +153,8 @@ class Fitting:
         stopper = best_epoch(self, monitor, patience, restore_best, has_validation, verbose)
         if accumulate is not None:
             self._accumulate(accumulate)
+        if checkpointing is not None:
+            self.checkpointing = checkpointing
         # Here, because XLA cannot create variables while it compiles the first step.
         self.optimizer.build(self.trainable_variables)
         if is_texts(x):
