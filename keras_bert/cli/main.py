@@ -15,7 +15,17 @@ import warnings
 from collections.abc import Sequence
 
 from keras_bert import __version__
-from keras_bert.cli import convert, evaluate, export, inspect, predict, tokenize, train, vocab
+from keras_bert.cli import (
+    convert,
+    evaluate,
+    export,
+    inspect,
+    plan,
+    predict,
+    tokenize,
+    train,
+    vocab,
+)
 from keras_bert.environment import check_environment
 
 FAILED, INTERRUPTED = 1, 130
@@ -24,6 +34,7 @@ _COMMANDS = {
     "evaluate": (evaluate, "score a trained model on a labelled file"),
     "predict": (predict, "answer texts with a trained or an exported model"),
     "export": (export, "write a trained model as a SavedModel that takes raw text"),
+    "plan": (plan, "say how much memory training takes, and the largest batch that fits"),
     "inspect": (inspect, "say what a checkpoint is and what loading it would do"),
     "convert": (convert, "take a checkpoint from one format to another"),
     "tokenize": (tokenize, "show what a tokenizer makes of texts"),

@@ -9,6 +9,7 @@ from keras_bert.training.embedding_losses import (
     Triplet,
 )
 from keras_bert.training.losses import MaskedTokens
+from keras_bert.training.memory import MemoryPlan, largest_batch, plan_memory
 from keras_bert.training.optimizers import AdamW
 from keras_bert.training.recipes import RECIPES, Recipe, default_optimizer, recipe
 from keras_bert.training.schedules import WarmupLinearDecay
@@ -22,12 +23,15 @@ __all__ = [
     "Contrastive",
     "Cosine",
     "MaskedTokens",
+    "MemoryPlan",
     "MultipleNegatives",
     "Recipe",
     "SeedRuns",
     "Triplet",
     "WarmupLinearDecay",
     "default_optimizer",
+    "largest_batch",
     "over_seeds",
+    "plan_memory",
     "recipe",
 ]

@@ -1,4 +1,4 @@
-"""Training with checkpointing against the same without: outputs, gradients, random numbers, memory."""
+"""Training with checkpointing against training without it: the same numbers, in less memory."""
 
 import keras
 import numpy as np
