@@ -45,7 +45,10 @@ def test_parameters_are_those_of_the_model(name, task):
     assert plan.optimizer_state == 8 * plan.parameters
 
 
-@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh", "relu"])
+@pytest.mark.parametrize(
+    "activation",
+    ["gelu", *(pytest.param(a, marks=pytest.mark.slow) for a in ("gelu_tanh", "relu"))],
+)
 def test_a_block_keeps_what_the_graph_keeps(activation):
     config = kb.EncoderConfig(
         hidden_size=graphs.HIDDEN,
