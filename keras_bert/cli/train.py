@@ -87,6 +87,17 @@ def _add_training(group) -> None:
         help="batches whose gradients make one step (1)",
     )
     group.add_argument(
+        "--checkpointing",
+        action="store_true",
+        help="compute each layer a second time instead of keeping all of it: much less memory, a "
+        "third more time; keras-bert plan tells how much",
+    )
+    group.add_argument(
+        "--dtype",
+        choices=["float32", "mixed_bfloat16", "mixed_float16"],
+        help="what products are computed in; weights are float32 always (float32)",
+    )
+    group.add_argument(
         "--learning-rate",
         type=arguments.positive_float,
         metavar="RATE",
@@ -307,7 +318,10 @@ def _build(args: argparse.Namespace, task: str, train: Examples, seed: int):
     options = kind.options(train) | {"seq_length": args.seq_length}
     if args.stride is not None:
         options["stride"] = args.stride
+    if args.dtype is not None:
+        options["dtype"] = args.dtype
     model = getattr(kb, kind.model).from_pretrained(args.source, **options)
+    model.checkpointing = args.checkpointing
     if args.freeze:
         model.freeze(args.freeze)
     if args.lora:

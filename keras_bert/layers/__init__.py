@@ -2,6 +2,7 @@
 
 from keras_bert.layers.attention import SelfAttention
 from keras_bert.layers.bottleneck_block import BottleneckBlock
+from keras_bert.layers.checkpointing import Checkpointed
 from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.embeddings import BertEmbeddings
 from keras_bert.layers.gated_feed_forward import GatedFeedForward
@@ -20,6 +21,7 @@ from keras_bert.layers.transformer_block import TransformerBlock
 __all__ = [
     "BertEmbeddings",
     "BottleneckBlock",
+    "Checkpointed",
     "ClassificationHead",
     "Dropout",
     "EmbeddingHead",

@@ -89,6 +89,25 @@ class HeadModel(keras.Model):
         """Whether the encoder of such a model has a pooler, by the encoder's config."""
         return False
 
+    # Memory of training.
+
+    @property
+    def checkpointing(self) -> bool:
+        """Whether training computes the encoder's blocks a second time, to keep less of them.
+
+        Set it at any time: outputs and gradients stay the same; see ``Encoder``. Training takes
+        about a third more time and much less memory, which ``keras_bert.training.plan_memory``
+        foretells.
+        """
+        return self.encoder.checkpointing
+
+    @checkpointing.setter
+    def checkpointing(self, value: bool):
+        if bool(value) != self.encoder.checkpointing:
+            self.encoder.checkpointing = bool(value)
+            # Keras keeps the traced step.
+            self.train_function = None
+
     # Training a part of the encoder.
 
     def freeze(self, layers: int | None = None, embeddings: bool = True):

@@ -125,7 +125,8 @@ class XLNetEncoder(Encoder):
             kept.append(self._kept(remembered, hidden))
             if first_token_only and number == len(self.blocks) - 1:
                 hidden, view = self._for_classifiers(hidden, view)
-            outputs = block(
+            outputs = self.run_block(
+                block,
                 hidden,
                 context,
                 *view[:3],

@@ -12,6 +12,7 @@ from keras_bert.training.embedding_losses import (
 )
 from keras_bert.training.lamb import LAMB
 from keras_bert.training.losses import MaskedTokens
+from keras_bert.training.memory import MemoryPlan, largest_batch, plan_memory
 from keras_bert.training.optimizers import AdamW
 from keras_bert.training.progress import ProgressBar
 from keras_bert.training.recipes import RECIPES, Recipe, default_optimizer, recipe
@@ -37,6 +38,7 @@ __all__ = [
     "Contrastive",
     "Cosine",
     "MaskedTokens",
+    "MemoryPlan",
     "MultipleNegatives",
     "PeerLost",
     "ProgressBar",
@@ -54,8 +56,10 @@ __all__ = [
     "check_tpu_ready",
     "cluster_of",
     "default_optimizer",
+    "largest_batch",
     "lost_peers",
     "over_seeds",
+    "plan_memory",
     "read_run_log",
     "recipe",
     "strategy",
