@@ -97,7 +97,7 @@ def batch_sizes(rows, batches) -> BatchSizes:
         >>> class Rows:
         ...     lengths = np.array([5, 3, 9])
         >>> batch_sizes(Rows, [np.array([0, 1]), np.array([2])])
-        BatchSizes(examples=array([2, 1]), tokens=array([8, 9]), positions=array([10, 9]))
+        BatchSizes(examples=array([2, 1]), tokens=array([8, 9]), positions=array([10,  9]))
     """
     examples = np.array([len(batch) for batch in batches], np.int64)
     if not len(examples):

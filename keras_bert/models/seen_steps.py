@@ -101,8 +101,6 @@ def named_tensors(data) -> dict:
         "sample_weight"; of nests with the path behind: "targets/starts".
 
     Example:
-        >>> list(named_tensors(({"input_word_ids": [[1, 2]]}, tf.constant([0]))))
-        ['targets']
         >>> list(named_tensors(({"input_word_ids": tf.constant([[1, 2]])}, tf.constant([0]))))
         ['input_word_ids', 'targets']
     """
