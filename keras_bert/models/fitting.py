@@ -6,12 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.data.batching import (
-    length_grouped_batches,
-    sorted_batches,
-    without_autotuning,
-)
+from keras_bert.data.batching import sorted_batches, without_autotuning
 from keras_bert.data.inputs import is_texts
+from keras_bert.data.passes import Position, random_passes
 from keras_bert.data.tf_elements import text_elements
 
 __all__ = ["Fitting"]
@@ -19,6 +16,11 @@ __all__ = ["Fitting"]
 
 class Fitting:
     """``compile``, ``fit`` and ``evaluate`` of text, for a ``TaskModel``, which see."""
+
+    #: Where training stands in its data.
+    data_position = None
+    #: The ``ExactResume`` of the ``fit`` that is going on; None: it keeps no checkpoints.
+    _run = None
 
     def compile(
         self,
@@ -98,6 +100,9 @@ class Fitting:
         restore_best=None,
         accumulate=None,
         tensorboard=None,
+        checkpoints=None,
+        save_every=None,
+        keep=None,
         **kwargs,
     ):
         """Trains on text.
@@ -123,6 +128,15 @@ class Fitting:
                 the end of an epoch makes a smaller one. Default: as compiled. Another number than
                 compiled with compiles anew, with an optimiser that starts from the beginning.
             tensorboard: Folder for TensorBoard's logs, the learning rate among them.
+            checkpoints: Folder for the run's state, or a ``kb.training.RunCheckpoints``. The same
+                call goes on where the run was killed, to the same weights and history; of a
+                finished run it has them at once. A ``tf.data.Dataset`` has to give its batches in
+                the same order always. Where the call is another one, it is refused. SIGTERM and
+                Ctrl-C end the run behind the batch that is trained on, with a checkpoint.
+            save_every: Batches from one checkpoint to the next; default 500. There is one behind
+                each epoch, too.
+            keep: How many of the latest checkpoints stay; default 3. The best weights so far stay
+                beside them.
             **kwargs: Passed to ``keras.Model.fit``.
 
         Returns:
@@ -135,11 +149,53 @@ class Fitting:
         Raises:
             TypeError: If something is no text; the message names its place.
             ValueError: On an unknown label, a label missing, or no data; if ``patience`` or
-                ``restore_best`` is given without validation data, or there is no such score.
+                ``restore_best`` is given without validation data, or there is no such score; if
+                the checkpoints are of another run.
+            RuntimeError: If another run writes to the folder of checkpoints.
+            SystemExit: With code 42, after SIGTERM, once ``checkpoints`` hold the run's state.
         """
+        # Upwards on purpose: see compile.
+        from keras_bert.training.resume import ExactResume, as_run_checkpoints
+
+        options = {
+            "batch_size": batch_size,
+            "epochs": epochs,
+            "validation_data": validation_data,
+            "patience": patience,
+            "monitor": monitor,
+            "restore_best": restore_best,
+            "accumulate": accumulate,
+            "tensorboard": tensorboard,
+        }
+        folder = as_run_checkpoints(checkpoints, save_every, keep)
+        if folder is None:
+            return self._fit(x, y, **options, **kwargs)
+        with ExactResume(self, folder) as self._run:
+            try:
+                return self._fit(x, y, **options, **kwargs)
+            finally:
+                self._run = None
+
+    def _fit(
+        self,
+        x,
+        y,
+        *,
+        batch_size,
+        epochs,
+        validation_data,
+        patience,
+        monitor,
+        restore_best,
+        accumulate,
+        tensorboard,
+        **kwargs,
+    ):
         # Upwards on purpose: see compile.
         from keras_bert.training import recipe
         from keras_bert.training.callbacks import EpochEnd, TensorBoard, best_epoch
+
+        run, self.data_position = self._run, Position()
 
         if not self.compiled:
             self.compile()
@@ -150,11 +206,15 @@ class Fitting:
             self._accumulate(accumulate)
         # Here, because XLA cannot create variables while it compiles the first step.
         self.optimizer.build(self.trainable_variables)
+        given_size = batch_size
         if is_texts(x):
-            batch_size = batch_size or recipe(self).batch_size
+            batch_size = given_size = batch_size or recipe(self).batch_size
             x, y, batch_size = self._training_dataset(x, y, batch_size), None, None
             kwargs["shuffle"] = False  # the dataset does, by length
+        elif run is not None:
+            x, y, batch_size = run.dataset(x, y, batch_size, kwargs), None, None
         steps = self._start_schedule(x, batch_size or 32, epochs, kwargs)
+        examples = None
         if validation_data is not None:
             examples, validation_data = self._labelled_data(
                 *_split_validation(validation_data), kwargs.get("validation_batch_size")
@@ -163,27 +223,38 @@ class Fitting:
         restores = stopper is not None and stopper.restore_best_weights
         keeper = stopper if restores else _BestWeights()
         callbacks = [*_as_callbacks(kwargs.pop("callbacks", None)), _MarkTrained()]
+        callbacks.append(_NotePass(self.data_position))
         if self._accumulates():
             # First: the others are to see the weights that the epoch ends with.
             callbacks.insert(0, EpochEnd(_inner(self.optimizer), steps))
         callbacks += [stopper] if stopper is not None else []
         callbacks += [keeper] if keeper is not stopper else []
         callbacks += [TensorBoard(tensorboard)] if tensorboard is not None else []
+        kwargs["epochs"] = epochs
+        if run is not None:
+            identity = {"patience": patience, "monitor": monitor, "restore_best": restore_best}
+            identity |= {"validation": validation_data if examples is None else examples}
+            identity |= {"batch_size": given_size, **self.run_options()}
+            callbacks = run.begin(x, callbacks, kwargs, identity)
+            if run.finished:
+                return run.finished_history()
         try:
-            return super().fit(
+            history = super().fit(
                 x,
                 y,
                 batch_size=batch_size,
-                epochs=epochs,
                 validation_data=validation_data,
                 callbacks=callbacks,
                 **kwargs,
             )
+            if run is not None:
+                run.finish()
+            return history
         except KeyboardInterrupt:
             keeper.restore()
             raise
         finally:
-            self._validation_examples = None
+            self._validation_examples = self.data_position = None
 
     def train_step(self, data):
         """One step, only once the batch is there."""
@@ -224,19 +295,26 @@ class Fitting:
 
     def _training_dataset(self, x, y, batch_size):
         if isinstance(x, tf.data.Dataset):
+            x = x if self._run is None else self._run.from_position(x, batch_size)
             return self._map_dataset(x, batch_size)
         texts, labels = self.read_labelled(x, y)
         self._note_pairs(isinstance(texts[0], tuple | list))
         rows = self.labelled_rows(texts, labels)
-        # Drawn from NumPy's global generator, so that keras.utils.set_random_seed decides it.
-        seed, epoch = int(np.random.randint(2**31)), -1
+        self.data_position.examples = (texts, labels)
+        seed = self._draw_seed("shuffling")
+        return rows.dataset(random_passes(rows.lengths, batch_size, seed, self.data_position))
 
-        def batches():
-            nonlocal epoch
-            epoch += 1
-            return length_grouped_batches(rows.lengths, batch_size, seed=seed + epoch)
+    def _draw_seed(self, what):
+        """A seed from NumPy's global generator, which keras.utils.set_random_seed decides.
 
-        return rows.dataset(batches)
+        A run that goes on takes the one that it was started with.
+        """
+        seed = int(np.random.randint(2**31))
+        return seed if self._run is None else self._run.seed(what, seed)
+
+    def run_options(self) -> dict:
+        """What training depends on and is no argument of ``TaskModel.fit``: name → value."""
+        return {}
 
     def _note_pairs(self, pairs):
         # RoBERTa and DistilBERT tell texts apart by the separators between them alone.
@@ -329,6 +407,17 @@ class _MarkTrained(keras.callbacks.Callback):
         self.model.head_is_fresh = False
 
 
+class _NotePass(keras.callbacks.Callback):
+    """Tells the data which pass over it comes next."""
+
+    def __init__(self, position):
+        super().__init__()
+        self._position = position
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._position.epoch = epoch
+
+
 class _BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the epoch with the lowest validation loss, for an interrupt."""
 
@@ -345,6 +434,14 @@ class _BestWeights(keras.callbacks.Callback):
         """Gives the model its best weights so far, if there was a validated epoch."""
         if self._weights is not None:
             self.model.set_weights(self._weights)
+
+    def get_state(self):
+        """What a checkpoint of the run holds of it."""
+        return {"best": float(self._best), "weights": self._weights}
+
+    def set_state(self, state):
+        """Takes what ``get_state`` returned."""
+        self._best, self._weights = state["best"], state["weights"]
 
 
 def _inner(optimizer):

@@ -45,6 +45,11 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
             self._total_steps = tf.Variable(float(total_steps or 0), trainable=False)
 
     @property
+    def first_step(self) -> int:
+        """The optimiser's step at which the current run started."""
+        return int(self._first_step)
+
+    @property
     def total_steps(self):
         """Steps of the current run; None where not known yet."""
         return self._total
