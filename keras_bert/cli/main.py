@@ -4,7 +4,7 @@ TensorFlow takes seconds to import, so nothing here and in the subcommands' modu
 before the command line was understood: ``--help`` and wrong usage answer at once.
 
 Exit codes: 0 done; 1 the command failed, with one line on stderr that says why; 2 wrong usage;
-130 stopped by Ctrl-C.
+42 asked to end by SIGTERM, with a checkpoint to go on from (train --resume); 130 stopped by Ctrl-C.
 """
 
 import argparse
