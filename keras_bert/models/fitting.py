@@ -231,14 +231,14 @@ class Fitting:
         callbacks += [keeper] if keeper is not stopper else []
         callbacks += [TensorBoard(tensorboard)] if tensorboard is not None else []
         kwargs["epochs"] = epochs
-        if run is not None:
-            identity = {"patience": patience, "monitor": monitor, "restore_best": restore_best}
-            identity |= {"validation": validation_data if examples is None else examples}
-            identity |= {"batch_size": given_size, **self.run_options()}
-            callbacks = run.begin(x, callbacks, kwargs, identity)
-            if run.finished:
-                return run.finished_history()
         try:
+            if run is not None:
+                identity = {"patience": patience, "monitor": monitor, "restore_best": restore_best}
+                identity |= {"validation": validation_data if examples is None else examples}
+                identity |= {"batch_size": given_size, **self.run_options()}
+                callbacks = run.begin(x, callbacks, kwargs, identity)
+                if run.finished:
+                    return run.finished_history()
             history = super().fit(
                 x,
                 y,

@@ -1,8 +1,9 @@
 """Runs that are killed at random moments and started again, in processes of their own.
 
-Run by test_resume.py, as a script: ``killed_runs.py FOLDER CASE MODE STEPS RUNS SEED``. It prints
-one JSON line: what the run that was never killed has come to, and what those that were killed have.
-TensorFlow is imported once; each run is a fork of that process, made before anything is computed.
+Run by test_resume.py, as a script: ``killed_runs.py FOLDER CASE MODE STEPS RUNS KILLS SEED``. It
+prints one JSON line: what the run that was never killed has come to, and what those that were
+killed have. TensorFlow is imported once; each run is a fork of that process, made before anything
+is computed.
 """
 
 import hashlib
@@ -121,15 +122,15 @@ def start(folder, case, mode, steps):
         os._exit(code)
 
 
-def outcome(arguments, kill_after=None, pause=0.0):
-    """What a start comes to: None where it was killed, after so many events and a pause."""
+def outcome(arguments, kind=None, number=0, pause=0.0):
+    """What a start comes to: None where it was killed, after so many events of a kind."""
     child, report = start(*arguments)
-    found, events, word = None, 0, None
+    found, left = None, number
     for line in report:
         word, _, rest = line.strip().partition(" ")
         found = json.loads(rest) if word == "done" else None
-        events += 1
-        if events == kill_after:
+        left -= word == kind
+        if word == kind and not left:
             time.sleep(pause)
             os.kill(child, signal.SIGKILL)
             break
@@ -137,24 +138,25 @@ def outcome(arguments, kill_after=None, pause=0.0):
     _, status = os.waitpid(child, 0)
     killed = os.WIFSIGNALED(status)
     assert killed or status == 0, f"a start failed with {status}"
-    return word, None if killed else found
+    return None if killed else found
 
 
-def main(folder, case, mode, steps, runs, seed):
+def main(folder, case, mode, steps, runs, kills, seed):
     steps, draw = int(steps), random.Random(int(seed))
-    _, expected = outcome((f"{folder}/whole", case, mode, steps))
+    expected = outcome((f"{folder}/whole", case, mode, steps))
     ends, moments = [], []
     for number in range(int(runs)):
-        found, places = None, []
-        while found is None:
-            # The first two starts are killed; sooner or later one is not.
-            moment = draw.randint(1, steps) if len(places) < 2 else None
-            place = f"{folder}/{number}"
-            last, found = outcome((place, case, mode, steps), moment, draw.random() * 0.01)
-            places.append(last)
-        ends.append(found)
-        moments.append(places)
-        print(json.dumps({"same": found == expected, "moments": places}), file=sys.stderr)
+        arguments, left, found = (f"{folder}/{number}", case, mode, steps), steps, []
+        for _ in range(int(kills)):
+            # Every fourth while a checkpoint is written, of which there are twenty.
+            kind = "write" if number % 4 == 3 else "batch"
+            moment = draw.randint(1, min(left, 15) if kind == "write" else left)
+            if outcome(arguments, kind, moment, draw.random() * 0.01) is None:
+                found.append(f"{kind} {moment}")
+            left = max(1, left - moment)
+        ends.append(outcome(arguments))
+        moments.append(found)
+        print(found, ends[-1] == expected, file=sys.stderr, flush=True)
     print(json.dumps({"expected": expected, "ends": ends, "moments": moments}))
 
 
