@@ -155,7 +155,8 @@ class Fitting:
             SystemExit: With code 42, after SIGTERM, once ``checkpoints`` hold the run's state.
         """
         # Upwards on purpose: see compile.
-        from keras_bert.training.resume import ExactResume, as_run_checkpoints
+        from keras_bert.training.resume import ExactResume
+        from keras_bert.training.run_checkpoints import as_run_checkpoints
 
         options = {
             "batch_size": batch_size,

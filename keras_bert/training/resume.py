@@ -16,34 +16,14 @@ from keras_bert.training.callback_states import (
     states_of,
     with_states,
 )
+from keras_bert.training.resumed_callbacks import ResumedCallbacks, history_of, recall
 from keras_bert.training.run_checkpoints import CheckpointWarning, RunCheckpoints
 from keras_bert.training.run_identity import data_identity, differences, run_identity
 from keras_bert.training.stop_signals import StopSignals
 
-__all__ = ["ExactResume", "as_run_checkpoints"]
+__all__ = ["ExactResume"]
 
-SAVE_EVERY, KEEP = 500, 3
 _FORMAT = 1
-
-
-def as_run_checkpoints(checkpoints, save_every=None, keep=None) -> RunCheckpoints | None:
-    """What ``fit`` was asked for; None where no checkpoints are.
-
-    Raises:
-        ValueError: If options are given that nothing follows from.
-    """
-    given = [n for n, v in (("save_every", save_every), ("keep", keep)) if v is not None]
-    if checkpoints is None or isinstance(checkpoints, RunCheckpoints):
-        if given:
-            raise ValueError(
-                f"{given[0]} goes with checkpoints=FOLDER; received checkpoints={checkpoints!r}."
-            )
-        return checkpoints
-    return RunCheckpoints(
-        checkpoints,
-        SAVE_EVERY if save_every is None else save_every,
-        KEEP if keep is None else keep,
-    )
 
 
 class ExactResume:
@@ -117,11 +97,12 @@ class ExactResume:
             x: As ``keras.Model.fit`` takes it: arrays or a ``tf.data.Dataset``.
             y: As ``keras.Model.fit`` takes it.
             batch_size: Rows of a batch of arrays.
-            options: Of ``fit``; ``sample_weight`` and ``shuffle`` are taken out.
+            options: Of ``fit``; ``sample_weight`` is taken out, ``shuffle`` is done here.
 
         Raises:
             ValueError: If it is data of which it is not known where to begin.
         """
+        shuffle, options["shuffle"] = options.get("shuffle", True), False
         if isinstance(x, tf.data.Dataset):
             return self.from_position(x)
         if options.get("validation_split"):
@@ -137,7 +118,6 @@ class ExactResume:
         nest = tuple(parts) if len(parts) > 1 else parts[0]
         self._data_identity = data_identity(nest)
         seed = self.seed("shuffling", int(np.random.randint(2**31)))
-        shuffle = options.pop("shuffle", True)
         return array_batches(nest, batch_size or 32, seed if shuffle else None, self._position)
 
     def from_position(self, dataset: tf.data.Dataset, batch_size=None) -> tf.data.Dataset:
@@ -194,7 +174,7 @@ class ExactResume:
             self._restore()
             options["initial_epoch"] = self._epochs if self._ends_here else self._epoch
         self._to_position()
-        return _ResumedCallbacks(
+        return ResumedCallbacks(
             self,
             callbacks,
             add_history=True,
@@ -214,7 +194,7 @@ class ExactResume:
         """The history of a finished run, whose weights the model has by now."""
         history = keras.callbacks.History()
         history.set_model(self._model)
-        _recall(history, self._state)
+        recall(history, self._state)
         self._model.history = history
         return history
 
@@ -304,7 +284,7 @@ class ExactResume:
         passed = (epoch - self._first) * self._batches if self._position.stream else 0
         self._position.epoch, self._position.batch = epoch, passed + batch
 
-    # While Keras trains: called by _ResumedCallbacks.
+    # While Keras trains: called by ResumedCallbacks.
 
     def training_begins(self, callbacks):
         """Gives callbacks what they remembered, once they have begun."""
@@ -316,7 +296,7 @@ class ExactResume:
                     "started."
                 )
         else:
-            _recall(_history(callbacks), self._state)
+            recall(history_of(callbacks), self._state)
             for callback, state in self._remembered:
                 give_back(callback, state)
         self._signals.install()
@@ -425,6 +405,7 @@ class ExactResume:
     def _save(self, kind):
         state = self._described(kind)
         if state is None:
+            self._folder.barrier()  # where other workers, who know of no failure, wait
             return False
         variables = self._variables(metrics=bool(self._batch) and kind is None)
         return self._folder.write(self._step, kind, state, variables)
@@ -436,12 +417,12 @@ class ExactResume:
         held, callbacks = [], []
         for name, state in states:
             names = {k: self._name_of(v, held) for k, v in state.items() if is_weights(v)}
-            if None in names.values():
-                return None
             plain = {k: v for k, v in state.items() if k not in names}
             callbacks.append({"class": name, "state": plain, "weights": names})
-        self._held = held
-        schedule, history = self._schedule, _history(self._callbacks)
+        self._held = [(weights, name) for weights, name in held if name is not None]
+        if len(self._held) < len(held):
+            return None
+        schedule, history = self._schedule, history_of(self._callbacks)
         has_run = hasattr(schedule, "start_run")
         return {
             "format": _FORMAT,
@@ -461,8 +442,7 @@ class ExactResume:
         """What weights are called in the folder, where they are written when they are new."""
         name = next((name for known, name in [*self._held, *held] if known is weights), None)
         if name is None:
-            new = sum(name.split("-")[1] == f"{self._step:08d}" for _, name in held)
-            name = self._folder.write_weights(self._step, new, weights)
+            name = self._folder.write_weights(self._step, len(held), weights)
         held.append((weights, name))
         return name
 
@@ -483,48 +463,3 @@ class ExactResume:
         weights = self._folder.read_weights(name)
         self._held.append((weights, name))
         return weights
-
-
-def _history(callbacks):
-    return next(c for c in callbacks if isinstance(c, keras.callbacks.History))
-
-
-def _recall(history, state):
-    """Puts the epochs before into a history."""
-    history.epoch = list(state["history"]["epochs"])
-    history.history = {name: list(values) for name, values in state["history"]["scores"].items()}
-
-
-class _ResumedCallbacks(keras.callbacks.CallbackList):
-    """All callbacks of a run, that hear nothing of batches that an earlier process trained on."""
-
-    def __init__(self, run, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._run = run
-
-    def on_train_begin(self, logs=None):
-        self._run.logs_go_on(self.callbacks)
-        super().on_train_begin(logs)
-        self._run.training_begins(self.callbacks)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        super().on_epoch_begin(epoch, logs)
-        self._run.epoch_begins(epoch)
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if self._run.batch_begins(batch):
-            super().on_train_batch_begin(batch, logs)
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not self._run.is_past:
-            super().on_train_batch_end(batch, logs)
-            self._run.batch_ended(batch)
-
-    def on_test_begin(self, logs=None):
-        self._run.validation_begins()
-        super().on_test_begin(logs)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._run.validation_ended()
-        super().on_epoch_end(epoch, logs)
-        self._run.epoch_ended(epoch)

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["CheckpointWarning", "RunCheckpoints"]
+__all__ = ["CheckpointWarning", "RunCheckpoints", "as_run_checkpoints"]
 
 #: step-00000500; behind a whole epoch step-00000620-epoch; behind the run step-00000900-final.
 _NAME = re.compile(r"step-(\d{8,})(?:-(epoch|final))?")
@@ -215,7 +215,10 @@ class RunCheckpoints:
             (folder / _STATE).write_text(text, encoding="utf-8")
             _checkpoint(variables).write(str(folder / _VARIABLES))
 
-        return self._write_folder(name, fill) and self._delete_old()
+        written = self._write_folder(name, fill)
+        if written and self.is_chief:
+            self._delete_old()
+        return written
 
     def write_weights(self, step: int, number: int, weights: list[np.ndarray]) -> str | None:
         """Writes weights that callbacks hold.
@@ -273,18 +276,15 @@ class RunCheckpoints:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def _delete_old(self) -> bool:
-        if self.is_chief:
-            names = self.names()
-            final = [name for name in names if name.endswith("-final")]
-            others = [name for name in names if name not in final]
-            kept = others[-self.keep :] + final[-1:]
-            for name in names:
-                if name not in kept:
-                    self._delete(name)
-            self._delete_unneeded_weights(kept)
-        self.barrier()
-        return True
+    def _delete_old(self):
+        names = self.names()
+        final = [name for name in names if name.endswith("-final")]
+        others = [name for name in names if name not in final]
+        kept = others[-self.keep :] + final[-1:]
+        for name in names:
+            if name not in kept:
+                self._delete(name)
+        self._delete_unneeded_weights(kept)
 
     def _delete_unneeded_weights(self, kept):
         needed = set()
@@ -304,6 +304,25 @@ class RunCheckpoints:
         with contextlib.suppress(FileNotFoundError):
             (self.folder / name).rename(going)
         shutil.rmtree(going, ignore_errors=True)
+
+
+def as_run_checkpoints(checkpoints, save_every=None, keep=None) -> RunCheckpoints | None:
+    """What ``fit`` was asked for; None where no checkpoints are.
+
+    Raises:
+        ValueError: If options are given that nothing follows from.
+    """
+    given = [n for n, v in (("save_every", save_every), ("keep", keep)) if v is not None]
+    if checkpoints is None or isinstance(checkpoints, RunCheckpoints):
+        if given:
+            raise ValueError(
+                f"{given[0]} goes with checkpoints=FOLDER; received checkpoints={checkpoints!r}."
+            )
+        return checkpoints
+    return RunCheckpoints(
+        checkpoints,
+        **{n: v for n, v in (("save_every", save_every), ("keep", keep)) if v is not None},
+    )
 
 
 def _rank(name):
