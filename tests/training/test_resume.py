@@ -399,7 +399,9 @@ def test_callbacks_of_users_remember(tmp_path):
 def killed_runs(folder, *arguments, timeout):
     script = Path(__file__).with_name("killed_runs.py")
     command = [sys.executable, str(script), str(folder), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    # The package that is tested, installed or not.
+    environment = os.environ | {"PYTHONPATH": str(Path(kb.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     for end in found["ends"]:
