@@ -26,7 +26,10 @@ have, to find the names in texts, to answer questions about a text, and whatever
 OUT gets model.keras (weights, vocabulary and labels in one file) and training.json (what was asked
 for, the scores of every epoch). An existing model.keras is replaced when the new one is complete,
 not before. Ctrl-C keeps the best weights so far: of the best epoch with --validation, else the
-latest; an existing model.keras then stays, and they go to interrupted.keras."""
+latest; an existing model.keras then stays, and they go to interrupted.keras.
+
+With --resume FOLDER the run keeps its state there, and the same command goes on where it was
+killed, to the same weights. SIGTERM then ends it behind the batch that it is at: exit code 42."""
 _EXAMPLE = """\
 Example:
   keras-bert train --from MiniLM_FOLDER --train train.csv --validation dev.csv --output runs/cards
@@ -71,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_columns(parser)
     _add_training(parser.add_argument_group("training"))
+    _add_resume(parser.add_argument_group("going on after a kill"))
     _add_parts(parser.add_argument_group("what is trained"))
     arguments.add_strategy(parser.add_argument_group("on what (docs/distributed.md)"))
 
@@ -165,6 +169,27 @@ def _add_training(group) -> None:
     group.add_argument("--quiet", action="store_true", help="show no progress")
 
 
+def _add_resume(group) -> None:
+    group.add_argument(
+        "--resume",
+        type=arguments.path,
+        metavar="FOLDER",
+        help="keep the run's state in this folder, and go on with what is there",
+    )
+    group.add_argument(
+        "--save-every",
+        type=arguments.positive_int,
+        metavar="N",
+        help="batches from one checkpoint to the next (500), beside one behind each epoch",
+    )
+    group.add_argument(
+        "--keep",
+        type=arguments.positive_int,
+        metavar="N",
+        help="checkpoints that stay, the latest ones (3), beside the best weights",
+    )
+
+
 def _add_parts(group) -> None:
     group.add_argument(
         "--freeze",
@@ -182,6 +207,7 @@ def _add_parts(group) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, and writes the model; returns the exit code."""
+    _check_resume(args)
     with under_strategy(args) as workers:
         code = (_run if workers.is_chief else _help)(args, workers.scope)
         if code == DONE:
@@ -200,6 +226,8 @@ def _help(args: argparse.Namespace, scope) -> int:
             _trained(args, task, train, validation)
     except _Interrupted:
         return INTERRUPTED
+    except SystemExit as stop:  # the chief says so
+        return stop.code
     return DONE
 
 
@@ -215,6 +243,10 @@ def _run(args: argparse.Namespace, scope) -> int:
         except _Interrupted as stop:  # fit has put the best weights so far back
             seconds = time.monotonic() - started
             return _keep_interrupted(folder, args, stop.model, train, seconds)
+        except SystemExit as stop:  # fit has saved, as SIGTERM asked for
+            print(flush=True)  # ends the progress bar's line
+            print(f"keras-bert: asked to end; saved in {args.resume}", file=sys.stderr)
+            return stop.code
         seconds = time.monotonic() - started
         _write(folder / MODEL_NAME, folder / "training.json", args, model, train, seconds)
     print(f"wrote {folder / MODEL_NAME} after {seconds:.0f} s of training")
@@ -243,6 +275,13 @@ def _trained(args, task: str, train: Examples, validation: Examples | None):
         "verbose": 0 if args.quiet else 1,
         "stop_on_bad_loss": StopOnBadLoss(folder=args.output),
     }
+    if args.resume:
+        from keras_bert.training import RunCheckpoints
+
+        often = {"save_every": args.save_every, "keep": args.keep}
+        given = {name: value for name, value in often.items() if value}
+        identity = {"seed": args.seed}
+        options["checkpoints"] = RunCheckpoints(args.resume, identity=identity, **given)
     if args.class_weight:
         options["class_weight"] = args.class_weight
     if args.seeds:
@@ -271,6 +310,15 @@ def _require_validation(args) -> None:
     asked = [f"--{name}" for name in ("patience", "seeds") if getattr(args, name)]
     if asked:
         raise argparse.ArgumentError(None, f"{asked[0]} needs --validation, to tell what is best")
+
+
+def _check_resume(args) -> None:
+    if args.resume and args.seeds:
+        raise argparse.ArgumentError(None, "--resume is of one run: give --seed, not --seeds")
+    useless = [f for f in ("save_every", "keep") if getattr(args, f)]
+    if useless and not args.resume:
+        name = useless[0].replace("_", "-")
+        raise argparse.ArgumentError(None, f"--{name} goes with --resume FOLDER")
 
 
 @contextlib.contextmanager

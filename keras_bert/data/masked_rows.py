@@ -19,7 +19,8 @@ class MaskedRows:
             rows.
         texts: A list of strings, or of (text, text) pairs.
         masking: A ``TokenMasking``.
-        anew: Whether other tokens are hidden in every pass.
+        position: Says which pass it is, in each of which other tokens are hidden; None: the same
+            ones always.
 
     Attributes:
         lengths: (rows,) int32: ids of each row.
@@ -29,7 +30,7 @@ class MaskedRows:
         >>> rows = MaskedRows(model.preprocessor, texts, TokenMasking(tokenizer))  # doctest: +SKIP
     """
 
-    def __init__(self, preprocessor, texts, masking: TokenMasking, anew: bool = False):
+    def __init__(self, preprocessor, texts, masking: TokenMasking, position=None):
         if preprocessor.stride is None:
             self._rows = TokenizedTexts(preprocessor, texts)
         else:
@@ -37,7 +38,7 @@ class MaskedRows:
             self._rows = PackedRows(
                 preprocessor, list(zip(*texts, strict=True)) if pairs else [texts]
             )
-        self._masking, self._anew, self._passes = masking, anew, 0
+        self._masking, self._position = masking, position
         self.lengths = self._rows.lengths
         self.source = getattr(self._rows, "source", None)
 
@@ -61,8 +62,7 @@ class MaskedRows:
         count = len(chosen())
 
         def elements():
-            first = self._passes * len(self)
-            self._passes += self._anew
+            first = 0 if self._position is None else self._position.epoch * len(self)
             for rows in chosen():
                 yield rows, rows + first
 

@@ -308,6 +308,10 @@ class BertClassifier(TaskModel):
             return super().evaluated_rows(texts, labels)
         return WindowedTexts(self.text_preprocessor(), self.strings(texts), self.targets(labels))
 
+    def run_options(self):
+        """The weights of classes."""
+        return {} if self._class_weights is None else {"class_weight": str(self._class_weights)}
+
     def _training_dataset(self, x, y, batch_size):
         dataset = super()._training_dataset(x, y, batch_size)
         if isinstance(x, tf.data.Dataset) and not self.one_row_per_text:

@@ -13,6 +13,7 @@ from keras_bert.data.batching import (
     without_autotuning,
 )
 from keras_bert.data.inputs import is_texts
+from keras_bert.data.passes import Position
 from keras_bert.data.tf_elements import text_elements
 
 __all__ = ["Fitting"]
@@ -20,6 +21,11 @@ __all__ = ["Fitting"]
 
 class Fitting:
     """``compile``, ``fit`` and ``evaluate`` of text, for a ``TaskModel``, which see."""
+
+    #: Where training stands in its data.
+    data_position = None
+    #: The ``ExactResume`` of the ``fit`` that is going on; None: it keeps no checkpoints.
+    _run = None
 
     #: What the batches of the run hold; None where that is not known. The pass 0 is not trained on.
     _batch_plan = None
@@ -119,6 +125,9 @@ class Fitting:
         log=None,
         progress=None,
         stop_on_bad_loss=True,
+        checkpoints=None,
+        save_every=None,
+        keep=None,
         **kwargs,
     ):
         """Trains on text.
@@ -159,6 +168,15 @@ class Fitting:
                 "keras": Keras' own bar. Or a ``ProgressBar``.
             stop_on_bad_loss: Whether a loss that is NaN or infinite, or explodes, stops the run;
                 or a ``keras_bert.training.StopOnBadLoss``, which says what explodes means.
+            checkpoints: Folder for the run's state, or a ``kb.training.RunCheckpoints``. The same
+                call goes on where the run was killed, to the same weights and history; of a
+                finished run it has them at once. A ``tf.data.Dataset`` has to give its batches in
+                the same order always. Where the call is another one, it is refused. SIGTERM and
+                Ctrl-C end the run behind the batch that is trained on, with a checkpoint.
+            save_every: Batches from one checkpoint to the next; default 500. There is one behind
+                each epoch, too.
+            keep: How many of the latest checkpoints stay; default 3. The best weights so far stay
+                beside them.
             checkpointing: Whether each block of the encoder keeps its inputs alone and is computed
                 again for its gradient: much less memory, about a third more time, the same numbers.
                 Stays on until it is set otherwise. Default: ``model.checkpointing``, which is off
@@ -175,39 +193,84 @@ class Fitting:
         Raises:
             TypeError: If something is no text; the message names its place.
             ValueError: On an unknown label, a label missing, or no data; if ``patience`` or
-                ``restore_best`` is given without validation data, or there is no such score.
+                ``restore_best`` is given without validation data, or there is no such score; if
+                the checkpoints are of another run.
+            RuntimeError: If another run writes to the folder of checkpoints.
+            SystemExit: With code 42, after SIGTERM, once ``checkpoints`` hold the run's state.
             TrainingDiverged: If the loss went bad, after the batch that it did so with was saved;
                 see ``keras_bert.training.StopOnBadLoss``.
         """
         # Upwards on purpose: see compile.
-        from keras_bert.training import recipe
-        from keras_bert.training.callbacks import EpochEnd, best_epoch
         from keras_bert.training.distribution import check_strategy
-        from keras_bert.training.watchers import Watchers
+        from keras_bert.training.resume import ExactResume
+        from keras_bert.training.run_checkpoints import as_run_checkpoints
 
         check_strategy(self)
-        self._batch_plan = None
+        if checkpointing is not None:
+            self.checkpointing = checkpointing
+        options = {
+            "batch_size": batch_size,
+            "epochs": epochs,
+            "validation_data": validation_data,
+            "best": {"monitor": monitor, "patience": patience, "restore_best": restore_best},
+            "accumulate": accumulate,
+            "padding": (pad_to, drop_remainder),
+            "watching": (log, progress, stop_on_bad_loss, tensorboard),
+        }
+        folder = as_run_checkpoints(checkpoints, save_every, keep)
+        if folder is None:
+            return self._fit(x, y, **options, **kwargs)
+        folder.share_among(self.distribute_strategy)
+        with ExactResume(self, folder) as self._run:
+            try:
+                return self._fit(x, y, **options, **kwargs)
+            finally:
+                self._run = None
+
+    def _fit(
+        self,
+        x,
+        y,
+        *,
+        batch_size,
+        epochs,
+        validation_data,
+        best,
+        accumulate,
+        padding,
+        watching,
+        **kwargs,
+    ):
+        # Upwards on purpose: see compile.
+        from keras_bert.training import recipe
+        from keras_bert.training.callbacks import EpochEnd, best_epoch
+        from keras_bert.training.distribution import Rounds, part_seeds
+        from keras_bert.training.watchers import Watchers
+
+        run, self.data_position, self._batch_plan = self._run, Position(), None
         if not self.compiled:
             self.compile()
         has_validation = validation_data is not None or bool(kwargs.get("validation_split"))
         verbose = int(kwargs.get("verbose", 1) != 0)
-        stopper = best_epoch(self, monitor, patience, restore_best, has_validation, verbose)
+        stopper = best_epoch(self, **best, has_validation=has_validation, verbose=verbose)
         if accumulate is not None:
             self._accumulate(accumulate)
-        if checkpointing is not None:
-            self.checkpointing = checkpointing
         # Here, because XLA cannot create variables while it compiles the first step.
         with self.distribute_strategy.scope():
             self.optimizer.build(self.trainable_variables)
-        self._check_padded(x, pad_to)
+        self._check_padded(x, padding[0])
+        given_size = batch_size
         if is_texts(x):
-            batch_size = batch_size or recipe(self).batch_size
-            with self._padding(pad_to, drop_remainder):
+            batch_size = given_size = batch_size or recipe(self).batch_size
+            with self._padding(*padding):
                 x, y, batch_size = self._training_dataset(x, y, batch_size), None, None
             kwargs["shuffle"] = False  # the dataset does, by length
+        elif run is not None:
+            x, y, batch_size = run.dataset(x, y, batch_size, kwargs), None, None
         steps = self._start_schedule(x, batch_size or 32, epochs, kwargs)
+        examples = None
         if validation_data is not None:
-            with self._padding(pad_to):
+            with self._padding(padding[0]):
                 examples, validation_data = self._labelled_data(
                     *_split_validation(validation_data), kwargs.get("validation_batch_size")
                 )
@@ -215,37 +278,42 @@ class Fitting:
         restores = stopper is not None and stopper.restore_best_weights
         keeper = stopper if restores else _BestWeights()
         callbacks = [*_as_callbacks(kwargs.pop("callbacks", None)), _MarkTrained()]
+        callbacks.append(_NotePass(self.data_position))
         if self._distribute_strategy is not None:
-            from keras_bert.training.distribution import Rounds, part_seeds
-
-            part_seeds(self)
-            validation = _cardinality(validation_data)
-            callbacks.append(Rounds(_cardinality(x) or steps, validation))
+            callbacks.append(Rounds(_cardinality(x) or steps, _cardinality(validation_data)))
         if self._accumulates():
             # First: the others are to see the weights that the epoch ends with.
             callbacks.insert(0, EpochEnd(_inner(self.optimizer), steps))
         callbacks += [stopper] if stopper is not None else []
         callbacks += [keeper] if keeper is not stopper else []
-        watchers = Watchers(
-            self, self._batch_plan, log, progress, stop_on_bad_loss, tensorboard, keeper, kwargs
-        )
+        kwargs["epochs"] = epochs
+        watchers = Watchers(self, self._batch_plan, *watching, keeper, kwargs)
         callbacks = watchers.around(callbacks)
         try:
             with watchers:
-                return super().fit(
+                if run is not None:
+                    identity = {**best, "batch_size": given_size, "padding": padding}
+                    identity |= {"validation": validation_data if examples is None else examples}
+                    callbacks = run.begin(x, callbacks, kwargs, identity | self.run_options())
+                    if run.finished:
+                        return run.finished_history()
+                part_seeds(self)
+                history = super().fit(
                     x,
                     y,
                     batch_size=batch_size,
-                    epochs=epochs,
                     validation_data=validation_data,
                     callbacks=callbacks,
                     **kwargs,
                 )
+                if run is not None:
+                    run.finish()
+                return history
         except KeyboardInterrupt:
             keeper.restore()
             raise
         finally:
-            self._validation_examples = self._batch_plan = None
+            self._validation_examples = self._batch_plan = self.data_position = None
 
     # Steps under a strategy.
 
@@ -331,23 +399,37 @@ class Fitting:
 
     def _training_dataset(self, x, y, batch_size):
         if isinstance(x, tf.data.Dataset):
+            x = x if self._run is None else self._run.from_position(x, batch_size)
             return self._fixed_dataset(self._map_dataset(x, batch_size), batch_size)
         texts, labels = self.read_labelled(x, y)
         self._note_pairs(isinstance(texts[0], tuple | list))
         rows = self.labelled_rows(texts, labels)
-        # Drawn from NumPy's global generator, so that keras.utils.set_random_seed decides it.
-        seed, epoch = self._shared(int(np.random.randint(2**31))), -1
-        plan = BatchPlan(
-            rows, lambda n: length_grouped_batches(rows.lengths, batch_size, seed=seed + n), texts
-        )
+        position = self.data_position or Position()
+        position.examples = (texts, labels)
+        seed = self._draw_seed("shuffling")
+
+        def batches_of(epoch):
+            # Counted from 1: models trained with a seed stay what they were.
+            return length_grouped_batches(rows.lengths, batch_size, seed=seed + 1 + epoch)
+
+        plan = self._batch_plan = BatchPlan(rows, batches_of, texts)
 
         def batches():
-            nonlocal epoch
-            epoch += 1
-            return plan.batches(epoch)
+            return plan.batches(position.epoch)[position.batch :]
 
-        self._batch_plan = plan
         return self._sharded(rows.dataset(batches, self._shapes_of(batch_size)))
+
+    def _draw_seed(self, what):
+        """A seed from NumPy's global generator, which keras.utils.set_random_seed decides.
+
+        All workers take the first one's; a run that goes on takes the one it was started with.
+        """
+        seed = self._shared(int(np.random.randint(2**31)))
+        return seed if self._run is None else self._run.seed(what, seed)
+
+    def run_options(self) -> dict:
+        """What training depends on and is no argument of ``TaskModel.fit``: name → value."""
+        return {}
 
     def _shared(self, number):
         """A random number that all workers have to have the same of."""
@@ -457,6 +539,17 @@ class _MarkTrained(keras.callbacks.Callback):
         self.model.head_is_fresh = False
 
 
+class _NotePass(keras.callbacks.Callback):
+    """Tells the data which pass over it comes next."""
+
+    def __init__(self, position):
+        super().__init__()
+        self._position = position
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._position.epoch = epoch
+
+
 class _BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the epoch with the lowest validation loss, for an interrupt."""
 
@@ -478,6 +571,14 @@ class _BestWeights(keras.callbacks.Callback):
         """Gives the model its best weights so far, if there was a validated epoch."""
         if self._weights is not None:
             self.model.set_weights(self._weights)
+
+    def get_state(self):
+        """What a checkpoint of the run holds of it."""
+        return {"best": float(self._best), "weights": self._weights}
+
+    def set_state(self, state):
+        """Takes what ``get_state`` returned."""
+        self._best, self._weights = state["best"], state["weights"]
 
 
 def _inner(optimizer):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_bert.data.batching import without_autotuning
 from keras_bert.data.examples import Examples
 from keras_bert.data.inputs import is_texts, read_texts_argument
 from keras_bert.data.masked_rows import MaskedRows, fixed_masked_batch, masked_batch
+from keras_bert.data.passes import numbered
 from keras_bert.metrics.language_model import MaskedAccuracy, Perplexity
 from keras_bert.models.heads import token_logits
 from keras_bert.models.task import TaskModel
@@ -144,10 +144,11 @@ class BertMaskedLM(TaskModel):
 
     def labelled_rows(self, texts, labels):
         """Rows of ids with hidden tokens, and what these were."""
-        return MaskedRows(self.text_preprocessor(), texts, self._token_masking(), self._masks_anew)
+        position = self.data_position if self._masks_anew else None
+        return MaskedRows(self.text_preprocessor(), texts, self._token_masking(), position)
 
     def _token_masking(self):
-        seed = self._shared(int(np.random.randint(2**31))) if self._masks_anew else self._mask_seed
+        seed = self._draw_seed("masking") if self._masks_anew else self._mask_seed
         return TokenMasking(self.text_preprocessor().tokenizer, **self.masking, seed=seed)
 
     def _training_dataset(self, x, y, batch_size):
@@ -164,7 +165,7 @@ class BertMaskedLM(TaskModel):
         # A label beside a text, if any, is a string or a number behind it.
         count = 2 if isinstance(_first(dataset.element_spec), tuple | list) else 1
         self._note_pairs(count == 2)
-        masking, anew = self._token_masking(), self._masks_anew
+        masking = self._token_masking()
 
         def to_ids(number, element):
             texts = tuple(tf.nest.flatten(element)[:count])
@@ -172,12 +173,12 @@ class BertMaskedLM(TaskModel):
             ids = {name: ids[name] for name in ("input_word_ids", "input_mask", "input_type_ids")}
             keys = tf.range(tf.shape(ids["input_mask"])[0], dtype=tf.int64)
             keys += number * 2**31
-            if anew:
-                keys += tf.random.uniform((), maxval=2**62, dtype=tf.int64)
             return masked_batch(masking, ids, keys)
 
         dataset = dataset.map(lambda *element: element if len(element) > 1 else element[0])
-        dataset = dataset.enumerate().map(to_ids, num_parallel_calls=tf.data.AUTOTUNE)
+        anew = self._masks_anew
+        dataset = numbered(dataset, self.data_position) if anew else dataset.enumerate()
+        dataset = dataset.map(to_ids, num_parallel_calls=tf.data.AUTOTUNE)
         return without_autotuning(dataset.prefetch(2))
 
     def fixed_batch(self, shapes, ids, targets):

@@ -1,4 +1,4 @@
-"""Optimisers, schedules, losses, recipes, and runs with several seeds."""
+"""Optimisers, schedules, losses, recipes, runs with several seeds and runs that resume."""
 
 from keras_bert.training.callbacks import BestEpoch
 from keras_bert.training.clusters import Cluster, PeerLost, cluster_of, lost_peers, wait
@@ -16,6 +16,7 @@ from keras_bert.training.memory import MemoryPlan, largest_batch, plan_memory
 from keras_bert.training.optimizers import AdamW
 from keras_bert.training.progress import ProgressBar
 from keras_bert.training.recipes import RECIPES, Recipe, default_optimizer, recipe
+from keras_bert.training.run_checkpoints import CheckpointWarning, RunCheckpoints
 from keras_bert.training.run_log import RunLog, read_run_log
 from keras_bert.training.schedules import (
     WarmupConstant,
@@ -24,6 +25,7 @@ from keras_bert.training.schedules import (
     WarmupPolynomialDecay,
 )
 from keras_bert.training.seeds import SeedRuns, over_seeds
+from keras_bert.training.stop_signals import Preempted
 from keras_bert.training.strategies import strategy
 from keras_bert.training.watch import StopOnBadLoss, TrainingDiverged
 from keras_bert.training.xla_check import check_tpu_ready
@@ -34,6 +36,7 @@ __all__ = [
     "AdamW",
     "AdditiveMargin",
     "BestEpoch",
+    "CheckpointWarning",
     "Cluster",
     "Contrastive",
     "Cosine",
@@ -41,8 +44,10 @@ __all__ = [
     "MemoryPlan",
     "MultipleNegatives",
     "PeerLost",
+    "Preempted",
     "ProgressBar",
     "Recipe",
+    "RunCheckpoints",
     "RunLog",
     "SeedRuns",
     "StopOnBadLoss",

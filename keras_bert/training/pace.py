@@ -82,7 +82,6 @@ class Pace(keras.callbacks.Callback):
 
     Args:
         plan: A ``keras_bert.data.batch_plan.BatchPlan``; None: not known.
-        first_pass: Number of the plan's pass that the first epoch trains on.
         repeats: Whether every epoch begins a pass of its own; not so with ``steps_per_epoch``.
         clock: Returns seconds.
 
@@ -95,15 +94,15 @@ class Pace(keras.callbacks.Callback):
         run: ``Amounts`` of the run, of epochs that are over.
     """
 
-    def __init__(self, plan=None, first_pass=0, repeats=True, clock=time.perf_counter):
+    def __init__(self, plan=None, repeats=True, clock=time.perf_counter):
         super().__init__()
-        self._plan, self._first_pass, self._repeats, self._clock = plan, first_pass, repeats, clock
+        self._plan, self._repeats, self._clock = plan, repeats, clock
         self._reset()
 
     def _reset(self):
         self.epoch, self.epochs, self.step, self.steps = 0, 1, 0, None
         self.done, self.run, self._run_timed, self._latest = (Amounts() for _ in range(4))
-        self._pass, self._place, self._first = self._first_pass - 1, 0, 0
+        self._pass, self._place, self._first = 0, 0, 0
         self._marks = collections.deque()
         self._rate = None
         self._begun = self._last_end = self._last_place = None
@@ -126,8 +125,8 @@ class Pace(keras.callbacks.Callback):
         self._run_timed += self._latest
         self.run, self.done = self.run + self.done, Amounts()
         self.epoch, self.step = epoch, 0
-        if self._repeats or self._pass < self._first_pass:
-            self._pass, self._place = self._pass + 1, 0
+        if self._repeats:
+            self._pass, self._place = epoch, 0
         self._marks.clear()
         self._begun = self._last_mark = now
         if self._untimed is not None:
@@ -250,7 +249,7 @@ class Pace(keras.callbacks.Callback):
         return self.step, self.steps
 
     def _sizes(self):
-        return None if self._plan is None else self._plan.sizes(max(self._pass, self._first_pass))
+        return None if self._plan is None else self._plan.sizes(self._pass)
 
     def _advance(self, steps):
         """The pass and the first and last place in it of the batches that were just trained on."""

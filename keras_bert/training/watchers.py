@@ -38,7 +38,7 @@ class Watchers:
         # Of all workers one writes: the strategy says which.
         chief = bool(model.distribute_strategy.extended.should_save_summary)
         # The first pass of a plan is made to count its batches.
-        self.pace = Pace(plan, first_pass=1, repeats=not options.get("steps_per_epoch"))
+        self.pace = Pace(plan, repeats=not options.get("steps_per_epoch"))
         if progress is False or not chief:
             options["verbose"] = 0
         self._model = model

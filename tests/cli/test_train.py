@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -166,6 +167,39 @@ def test_ctrl_c_keeps_the_weights(tiny_checkpoint, data, tmp_path, interrupted):
         "model.keras",
         "training.json",
     ]
+
+
+def test_goes_on_where_it_was_ended(tiny_checkpoint, data, tmp_path, monkeypatch):
+    state, out = tmp_path / "state", tmp_path / "out"
+    options = ("--resume", state, "--save-every", 2, "--keep", 1, "--batch-size", 3, "--epochs", 1)
+    with monkeypatch.context() as patch:
+        # SIGTERM, as it would be noted during the first batch.
+        ask = lambda self: setattr(self, "asked", signal.SIGTERM)  # noqa: E731
+        patch.setattr("keras_bert.training.stop_signals.StopSignals.install", ask)
+        code, _, err = run(*train(tiny_checkpoint, data, out, *options))
+    assert code == 42
+    assert sorted(os.listdir(state)) == ["lock", "step-00000001"]
+    assert err.endswith(f"keras-bert: asked to end; saved in {state}\n")
+    assert not out.exists()
+    assert run(*train(tiny_checkpoint, data, out, *options))[0] == 0
+    assert sorted(os.listdir(state)) == ["lock", "step-00000003-epoch", "step-00000003-final"]
+    assert len(json.loads((out / "training.json").read_text())["history"]["loss"]) == 1
+    wrong = failure(*train(tiny_checkpoint, data, out, *options, "--seed", 1))
+    assert "of another run: seed was '0' and is '1'" in wrong
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (("--keep", 2), "--keep goes with --resume FOLDER"),
+        (("--save-every", 2), "--save-every goes with --resume FOLDER"),
+        (("--resume", "a", "--seeds", 2), "--resume is of one run: give --seed, not --seeds"),
+    ],
+)
+def test_wrong_use_of_resume(tiny_checkpoint, data, tmp_path, options, message):
+    code, _, err = run(*train(tiny_checkpoint, data, tmp_path / "out", *options))
+    assert code == 2
+    assert message in err
 
 
 def test_ctrl_c_before_the_first_step_writes_nothing(tiny_checkpoint, data, tmp_path, interrupted):

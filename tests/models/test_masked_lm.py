@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import keras_bert as kb
 from keras_bert.data.batching import TruncationWarning
+from keras_bert.data.passes import Position
 
 CASES = ("bert", "roberta", "albert", "xlm_roberta")
 TEXTS = ["it is a day in paris", "the capital of paris", "you see a capital", "is it you", "a b c"]
@@ -153,12 +154,16 @@ def test_loss_is_that_of_the_hidden_tokens(model):
 
 
 def test_other_tokens_are_hidden_in_every_epoch(model):
-    model._masks_anew = True
-    rows = model.labelled_rows(TEXTS, None)
-    model._masks_anew = False
-    dataset = rows.dataset(lambda: [np.arange(5)])
-    passes = [next(iter(dataset))[0]["masked_lm_positions"].numpy() for _ in range(4)]
-    assert len({positions.tobytes() for positions in passes}) > 1
+    model._masks_anew, model.data_position = True, Position()
+    rows, position = model.labelled_rows(TEXTS, None), model.data_position
+    model._masks_anew, model.data_position = False, None
+    dataset, passes = rows.dataset(lambda: [np.arange(5)]), []
+    for epoch in (0, 1, 2, 3, 0):
+        position.epoch = epoch
+        passes.append(next(iter(dataset))[0]["masked_lm_positions"].numpy().tobytes())
+    assert len(set(passes)) > 1
+    # A function of the pass alone, wherever a run begins.
+    assert passes[4] == passes[0]
 
 
 @pytest.mark.slow
