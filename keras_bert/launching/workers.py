@@ -22,7 +22,7 @@ __all__ = ["Keeper", "Worker"]
 _LAST_LINES = 10
 _LONGEST_LINE = 1 << 16
 # Seconds in which what a worker has written is still read after it has ended.
-_LEFTOVERS = 2.0
+_LEFTOVERS = 1.0
 
 
 class Keeper:
@@ -124,8 +124,9 @@ class Worker:
         self.code = self._process.wait()
         # What it has left running would hold its pipes open.
         self.send(signal.SIGKILL)
+        deadline = time.monotonic() + _LEFTOVERS
         for thread in self._readers:
-            thread.join(_LEFTOVERS)
+            thread.join(max(0.0, deadline - time.monotonic()))
         if self._log is not None:
             with self._lock:
                 self._log.close()
