@@ -156,8 +156,9 @@ def test_the_same_numbers(name, tokenizer):
     (loss, expected), (ours, found) = (gradients(model, b[uneven]) for b in (plain, padded))
     assert ours == pytest.approx(loss, rel=1e-6, abs=1e-6)
     for gradient, right in zip(found, expected, strict=True):
+        # Longer rows are summed in another order: a few units in float32's last place.
         largest = max(1.0, float(tf.reduce_max(tf.abs(right))))
-        np.testing.assert_allclose(gradient, right, rtol=0, atol=1e-6 * largest)
+        np.testing.assert_allclose(gradient, right, rtol=0, atol=3e-6 * largest)
 
     plain, padded = (
         scores(model, batches(model, data, evaluated=True, **shapes))
