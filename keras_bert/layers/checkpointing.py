@@ -24,6 +24,9 @@ class Checkpointed(keras.layers.Layer):
     Shapes: those of the layer. Inputs by position are tensors or None; gradients flow to those that
     are floating. Options go by name.
 
+    Raises:
+        NotImplementedError: On another backend than TensorFlow, in training with dropout.
+
     Source: Chen et al. 2016 (arXiv:1604.06174), section 3.
 
     Example:
@@ -88,6 +91,13 @@ def _recomputed(function, states, tensors):
     Kept for the gradient: states and tensors.
     """
     if keras.backend.backend() != "tensorflow":
+        if states:
+            # JAX takes no function with a derivative of its own that knows a mask from outside, as
+            # ``gradients.dropped`` does, under its checkpoint.
+            raise NotImplementedError(
+                "Checkpointing with dropout needs Keras' TensorFlow backend. Here, set the "
+                "dropout rates of the config to 0, or do without checkpointing."
+            )
         return keras.remat(function)(states, *tensors)
     import tensorflow as tf
 

@@ -54,7 +54,7 @@ class MemoryPlan:
         gradients: The gradients of one batch.
         activations: What the way forward keeps for the way back, ids and all.
         working: What is made and dropped again around the moment of the peak.
-        peak: The most that is in use at once. Not the sum: activations go as gradients come.
+        peak: The most that is in use at once.
         flops: Floating-point operations of one batch, on all devices; a multiply-add counts as two.
     """
 
@@ -135,7 +135,7 @@ def plan_memory(
     fixed = FLOAT * parameters_all
     optimizer_state = FLOAT * OPTIMIZER_SLOTS[optimizer] * trainable
     accumulated = FLOAT * trainable if accumulate > 1 else 0
-    moments = kept.moments(activations, working, gradients, checkpointing, parameters)
+    peak = kept.peak(activations, working, gradients, parameters)
     return MemoryPlan(
         parameters=parameters_all,
         trainable=trainable,
@@ -145,7 +145,7 @@ def plan_memory(
         gradients=gradients,
         activations=activations,
         working=working,
-        peak=fixed + optimizer_state + accumulated + max(moments),
+        peak=fixed + optimizer_state + accumulated + peak,
         flops=_flops(config, batch_size, seq_length, task, checkpointing),
     )
 
@@ -259,15 +259,14 @@ class _Kept:
         kept = max(learning - 1, 0) * self.block() + bool(learning) * self.block(first_only)
         return outside + kept + learning * self.casts(), working
 
-    def moments(self, activations, working, gradients, checkpointing, parameters):
-        """Bytes beside the weights at the beginning of the way back, its end, and the update."""
-        largest = FLOAT * max(parameters["word_embeddings"], 0)
-        one = 0 if checkpointing else self.block()
-        return (
-            activations + working,
-            gradients + one + working + self.embeddings(),
-            gradients + largest,
-        )
+    def peak(self, activations, working, gradients, parameters):
+        """The most beside weights and what the optimiser keeps.
+
+        Activations and gradients add up: nothing makes TensorFlow compute a block's weight
+        gradients before it goes on to the block below, so that what they are made of waits. In the
+        update the gradient of the largest table is written out.
+        """
+        return gradients + max(activations + working, FLOAT * parameters["word_embeddings"])
 
 
 def _predictions(length):
