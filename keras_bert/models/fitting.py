@@ -202,8 +202,8 @@ class Fitting:
         """
         # Upwards on purpose: see compile.
         from keras_bert.training.distribution import check_strategy
-        from keras_bert.training.resume import ExactResume
-        from keras_bert.training.run_checkpoints import as_run_checkpoints
+        from keras_bert.training.runs.resume import ExactResume
+        from keras_bert.training.runs.run_checkpoints import as_run_checkpoints
 
         check_strategy(self)
         if checkpointing is not None:
@@ -245,7 +245,7 @@ class Fitting:
         from keras_bert.training import recipe
         from keras_bert.training.callbacks import EpochEnd, best_epoch
         from keras_bert.training.distribution import Rounds, part_seeds
-        from keras_bert.training.watchers import Watchers
+        from keras_bert.training.runs.watchers import Watchers
 
         run, self.data_position, self._batch_plan = self._run, Position(), None
         if not self.compiled:

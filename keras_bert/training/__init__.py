@@ -1,8 +1,15 @@
 """Optimisers, schedules, losses, recipes, runs with several seeds and runs that resume."""
 
 from keras_bert.training.callbacks import BestEpoch
-from keras_bert.training.clusters import Cluster, PeerLost, cluster_of, lost_peers, wait
+from keras_bert.training.distribution.clusters import (
+    Cluster,
+    PeerLost,
+    cluster_of,
+    lost_peers,
+    wait,
+)
 from keras_bert.training.distribution.replicated import apply_reduced
+from keras_bert.training.distribution.strategies import strategy
 from keras_bert.training.embedding_losses import (
     AdditiveMargin,
     Contrastive,
@@ -14,10 +21,12 @@ from keras_bert.training.lamb import LAMB
 from keras_bert.training.losses import MaskedTokens
 from keras_bert.training.memory import MemoryPlan, largest_batch, plan_memory
 from keras_bert.training.optimizers import AdamW
-from keras_bert.training.progress import ProgressBar
 from keras_bert.training.recipes import RECIPES, Recipe, default_optimizer, recipe
-from keras_bert.training.run_checkpoints import CheckpointWarning, RunCheckpoints
-from keras_bert.training.run_log import RunLog, read_run_log
+from keras_bert.training.runs.progress import ProgressBar
+from keras_bert.training.runs.run_checkpoints import CheckpointWarning, RunCheckpoints
+from keras_bert.training.runs.run_log import RunLog, read_run_log
+from keras_bert.training.runs.stop_signals import Preempted
+from keras_bert.training.runs.watch import StopOnBadLoss, TrainingDiverged
 from keras_bert.training.schedules import (
     WarmupConstant,
     WarmupCosineDecay,
@@ -25,9 +34,6 @@ from keras_bert.training.schedules import (
     WarmupPolynomialDecay,
 )
 from keras_bert.training.seeds import SeedRuns, over_seeds
-from keras_bert.training.stop_signals import Preempted
-from keras_bert.training.strategies import strategy
-from keras_bert.training.watch import StopOnBadLoss, TrainingDiverged
 from keras_bert.training.xla_check import check_tpu_ready
 
 __all__ = [

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_bert.metrics.directions import better
-from keras_bert.training.pace import Paced
+from keras_bert.training.runs.pace import Paced
 
 __all__ = ["BestEpoch", "EpochEnd", "TensorBoard", "best_epoch"]
 
@@ -136,7 +136,7 @@ class TensorBoard(Paced, keras.callbacks.TensorBoard):
     Args:
         folder: Where to.
         every: Steps between two entries.
-        pace: The ``keras_bert.training.pace.Pace`` to read; None: one of its own.
+        pace: The ``keras_bert.training.runs.pace.Pace`` to read; None: one of its own.
         **kwargs: Passed to ``keras.callbacks.TensorBoard``.
 
     Example:

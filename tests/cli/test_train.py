@@ -175,7 +175,7 @@ def test_goes_on_where_it_was_ended(tiny_checkpoint, data, tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         # SIGTERM, as it would be noted during the first batch.
         ask = lambda self: setattr(self, "asked", signal.SIGTERM)  # noqa: E731
-        patch.setattr("keras_bert.training.stop_signals.StopSignals.install", ask)
+        patch.setattr("keras_bert.training.runs.stop_signals.StopSignals.install", ask)
         code, _, err = run(*train(tiny_checkpoint, data, out, *options))
     assert code == 42
     assert sorted(os.listdir(state)) == ["lock", "step-00000001"]

@@ -232,6 +232,7 @@ def test_what_cannot_be_padded(tokenizer, monkeypatch):
             method(ids, np.zeros(2), pad_to="max")
     replicas = types.SimpleNamespace(num_replicas_in_sync=8)
     monkeypatch.setattr(type(model), "distribute_strategy", replicas)
+    monkeypatch.setattr(type(model), "_shared", lambda self, number: number)
     with pytest.raises(ValueError, match="batch_size=12 cannot be cut .* 8 replicas.*a multiple"):
         model.training_dataset(data(3), batch_size=12, pad_to="max")
     batch = next(iter(model.training_dataset(data(3), batch_size=16, pad_to="max")))

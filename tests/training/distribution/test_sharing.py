@@ -58,4 +58,4 @@ def test_losses_over_different_things_are_refused():
     )
     y = {"a": tf.constant([[1, -1]]), "b": tf.constant([1.0])}
     with pytest.raises(ValueError, match="means over the same things; received examples, what it"):
-        loss_share(model, None, y, None)
+        loss_share(model, {"input_word_ids": y["a"]}, y, None)

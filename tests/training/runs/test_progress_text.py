@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from keras_bert.training.progress_text import (
+from keras_bert.training.runs.progress_text import (
     MARKS,
     Field,
     bar,

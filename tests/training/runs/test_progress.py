@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_bert.training.pace import Amounts
-from keras_bert.training.progress import ProgressBar, line_due
+from keras_bert.training.runs.pace import Amounts
+from keras_bert.training.runs.progress import ProgressBar, line_due
 
 
 class Terminal(io.StringIO):

@@ -9,8 +9,8 @@ import math
 
 import keras
 
-from keras_bert.training.bad_batch import save_bad_batch
-from keras_bert.training.pace import Paced
+from keras_bert.training.runs.bad_batch import save_bad_batch
+from keras_bert.training.runs.pace import Paced
 
 __all__ = ["LossRule", "StopOnBadLoss", "TrainingDiverged"]
 

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.training.pace import Paced
+from keras_bert.training.runs.pace import Paced
 
 __all__ = ["RunLog", "read_run_log", "repair", "run_facts"]
 

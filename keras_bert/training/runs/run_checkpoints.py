@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.training.clusters import cluster_of, wait
+from keras_bert.training.distribution.clusters import cluster_of, wait
 
 __all__ = ["CheckpointWarning", "RunCheckpoints", "as_run_checkpoints"]
 

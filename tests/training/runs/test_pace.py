@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_bert.data.batch_plan import BatchPlan
-from keras_bert.training.pace import Amounts, Pace
+from keras_bert.training.runs.pace import Amounts, Pace
 
 
 class Clock:
@@ -27,7 +27,7 @@ class Rows:
 #: Pass → batches: examples 2, 2, 1, 1; tokens 6, 14, 10, 10; positions 8, 16, 10, 10.
 def batches(number):
     parts = [np.array(part) for part in ([0, 1], [2, 3], [4], [5])]
-    return parts if number % 2 else parts[::-1]
+    return parts[::-1] if number % 2 else parts
 
 
 def run(pace, clock, epochs=2, steps=4, validation=0.0, until=None, per_execution=1, seconds=None):
@@ -39,7 +39,7 @@ def run(pace, clock, epochs=2, steps=4, validation=0.0, until=None, per_executio
         pace.on_epoch_begin(epoch)
         for step in range(0, 4, per_execution):
             pace.on_train_batch_begin(step)
-            positions = [len(b) * Rows.lengths[b].max() for b in batches(epoch + 1)]
+            positions = [len(b) * Rows.lengths[b].max() for b in batches(epoch)]
             clock.now += sum(positions[step : step + per_execution]) / 10 + 30 * (not taken)
             pace.on_train_batch_end(step + per_execution - 1)
             taken += per_execution
@@ -51,7 +51,7 @@ def run(pace, clock, epochs=2, steps=4, validation=0.0, until=None, per_executio
 
 def paced(**options):
     clock = Clock()
-    return Pace(BatchPlan(Rows, batches, list("abcdef")), 1, clock=clock, **options), clock
+    return Pace(BatchPlan(Rows, batches, list("abcdef")), clock=clock, **options), clock
 
 
 def test_counts_by_the_plan():

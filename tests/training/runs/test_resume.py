@@ -296,7 +296,7 @@ def full(*_):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::keras_bert.training.CheckpointWarning")
 def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch, whole):
-    seal = "keras_bert.training.run_checkpoints._seal"
+    seal = "keras_bert.training.runs.run_checkpoints._seal"
     with monkeypatch.context() as patch:
         patch.setattr(seal, full)
         with pytest.raises(OSError, match="the run was not started"):

@@ -10,8 +10,8 @@ import keras_bert as kb
 from keras_bert.data.batch_plan import BatchPlan
 from keras_bert.data.packed_rows import PackedRows
 from keras_bert.models.seen_steps import LastStep
-from keras_bert.training.bad_batch import save_bad_batch
-from keras_bert.training.pace import Pace
+from keras_bert.training.runs.bad_batch import save_bad_batch
+from keras_bert.training.runs.pace import Pace
 
 TEXTS = ["good", "very bad", "the card is late and lost", "where is the food?"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.training.run_identity import _as_text, _flat, data_identity, differences
+from keras_bert.training.runs.run_identity import _as_text, _flat, data_identity, differences
 
 EXAMPLES = (["a", ("b", "c"), {"word": 1.5}] * 700, [0, None, {"x", "y", "z"}] * 700)
 

@@ -7,10 +7,10 @@ import os
 import keras
 
 from keras_bert.training.callbacks import TensorBoard
-from keras_bert.training.pace import Pace
-from keras_bert.training.progress import ProgressBar
-from keras_bert.training.run_log import RunLog
-from keras_bert.training.watch import StopOnBadLoss
+from keras_bert.training.runs.pace import Pace
+from keras_bert.training.runs.progress import ProgressBar
+from keras_bert.training.runs.run_log import RunLog
+from keras_bert.training.runs.watch import StopOnBadLoss
 
 __all__ = ["Watchers"]
 

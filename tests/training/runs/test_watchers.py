@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from keras_bert.models.seen_steps import LastStep
 from keras_bert.training import ProgressBar, RunLog, StopOnBadLoss
-from keras_bert.training.pace import Pace
-from keras_bert.training.watchers import Watchers
+from keras_bert.training.runs.pace import Pace
+from keras_bert.training.runs.watchers import Watchers
 
 
 def stub(chief=True):

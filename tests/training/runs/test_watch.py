@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import keras_bert as kb
 from keras_bert.training import StopOnBadLoss, TrainingDiverged, read_run_log
-from keras_bert.training.watch import LossRule
+from keras_bert.training.runs.watch import LossRule
 
 LABELS = ["bad", "good"]
 TRAIN = [(f"{'very ' * (i % 7)}{word}", word) for i in range(10) for word in LABELS]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_bert.training import RunLog, read_run_log
-from keras_bert.training.run_log import repair, run_facts
+from keras_bert.training.runs.run_log import repair, run_facts
 
 X, Y = np.ones((12, 2), "float32"), np.ones((12, 1), "float32")
 

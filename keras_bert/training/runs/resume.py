@@ -9,18 +9,18 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.data.passes import array_batches, from_position
-from keras_bert.training.callback_states import (
+from keras_bert.training.distribution import part_seeds
+from keras_bert.training.runs.callback_states import (
     give_back,
     is_weights,
     keep_logs,
     states_of,
     with_states,
 )
-from keras_bert.training.distribution import part_seeds
-from keras_bert.training.resumed_callbacks import ResumedCallbacks, history_of, recall
-from keras_bert.training.run_checkpoints import CheckpointWarning, RunCheckpoints
-from keras_bert.training.run_identity import data_identity, differences, run_identity
-from keras_bert.training.stop_signals import StopSignals
+from keras_bert.training.runs.resumed_callbacks import ResumedCallbacks, history_of, recall
+from keras_bert.training.runs.run_checkpoints import CheckpointWarning, RunCheckpoints
+from keras_bert.training.runs.run_identity import data_identity, differences, run_identity
+from keras_bert.training.runs.stop_signals import StopSignals
 
 __all__ = ["ExactResume"]
 

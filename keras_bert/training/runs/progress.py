@@ -8,8 +8,8 @@ import time
 
 import keras
 
-from keras_bert.training.pace import Paced
-from keras_bert.training.progress_text import (
+from keras_bert.training.runs.pace import Paced
+from keras_bert.training.runs.progress_text import (
     MARKS,
     Field,
     duration,
