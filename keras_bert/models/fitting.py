@@ -1,4 +1,4 @@
-"""Fitting: how task models are trained and scored, and what of users' data they take for it."""
+"""Fitting: how task models are compiled, trained and scored."""
 
 from __future__ import annotations
 
@@ -6,29 +6,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.data.batch_plan import BatchPlan
-from keras_bert.data.batching import (
-    length_grouped_batches,
-    sorted_batches,
-    without_autotuning,
-)
 from keras_bert.data.inputs import is_texts
 from keras_bert.data.passes import Position
-from keras_bert.data.tf_elements import text_elements
+from keras_bert.models.training_data import TrainingData, split_validation
+from keras_bert.models.under_strategies import UnderStrategies
 
 __all__ = ["Fitting"]
 
 
-class Fitting:
+class Fitting(TrainingData, UnderStrategies):
     """``compile``, ``fit`` and ``evaluate`` of text, for a ``TaskModel``, which see."""
-
-    #: Where training stands in its data.
-    data_position = None
-    #: The ``ExactResume`` of the ``fit`` that is going on; None: it keeps no checkpoints.
-    _run = None
-
-    #: What the batches of the run hold; None where that is not known. The pass 0 is not trained on.
-    _batch_plan = None
 
     def compile(
         self,
@@ -272,7 +259,7 @@ class Fitting:
         if validation_data is not None:
             with self._padding(padding[0]):
                 examples, validation_data = self._labelled_data(
-                    *_split_validation(validation_data), kwargs.get("validation_batch_size")
+                    *split_validation(validation_data), kwargs.get("validation_batch_size")
                 )
             self._validation_examples = examples
         restores = stopper is not None and stopper.restore_best_weights
@@ -314,42 +301,6 @@ class Fitting:
             raise
         finally:
             self._validation_examples = self._batch_plan = self.data_position = None
-
-    # Steps under a strategy.
-
-    def make_train_function(self, force=False):
-        """The function that runs training steps: Keras' own, or under a strategy one that is right.
-
-        Upwards on purpose: see ``compile``.
-        """
-        if self._distribute_strategy is None:
-            return super().make_train_function(force)
-        from keras_bert.training.distribution import make_train_function
-
-        if self.train_function is None or force:
-            self.train_function = make_train_function(self)
-        return None
-
-    def make_test_function(self, force=False):
-        """As ``make_train_function``, for ``evaluate``."""
-        if self._distribute_strategy is None:
-            return super().make_test_function(force)
-        from keras_bert.training.distribution import make_test_function
-
-        if self.test_function is None or force:
-            self.test_function = make_test_function(self)
-        return None
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras' own draws a batch and puts those of all replicas together, which fails on several
-        # workers.
-        if self._distribute_strategy is None:
-            return super()._maybe_symbolic_build(iterator, data_batch)
-        from keras_bert.training.distribution import build_metrics
-
-        if iterator is not None:
-            build_metrics(self, iterator._distributed_dataset.element_spec)
-        return None
 
     def train_step(self, data):
         """One step, only once the batch is there."""
@@ -394,102 +345,6 @@ class Fitting:
         if examples is not None and self.has_scores:
             found |= self.scores(*examples, self._answer_all(examples[0], batch_size or 32))
         return found if return_dict else list(found.values())
-
-    # Data.
-
-    def _training_dataset(self, x, y, batch_size):
-        if isinstance(x, tf.data.Dataset):
-            x = x if self._run is None else self._run.from_position(x, batch_size)
-            return self._fixed_dataset(self._map_dataset(x, batch_size), batch_size)
-        texts, labels = self.read_labelled(x, y)
-        self._note_pairs(isinstance(texts[0], tuple | list))
-        rows = self.labelled_rows(texts, labels)
-        position = self.data_position or Position()
-        position.examples = (texts, labels)
-        seed = self._draw_seed("shuffling")
-
-        def batches_of(epoch):
-            # Counted from 1: models trained with a seed stay what they were.
-            return length_grouped_batches(rows.lengths, batch_size, seed=seed + 1 + epoch)
-
-        plan = self._batch_plan = BatchPlan(rows, batches_of, texts)
-
-        def batches():
-            return plan.batches(position.epoch)[position.batch :]
-
-        return self._sharded(rows.dataset(batches, self._shapes_of(batch_size)))
-
-    def _draw_seed(self, what):
-        """A seed from NumPy's global generator, which keras.utils.set_random_seed decides.
-
-        All workers take the first one's; a run that goes on takes the one it was started with.
-        """
-        seed = self._shared(int(np.random.randint(2**31)))
-        return seed if self._run is None else self._run.seed(what, seed)
-
-    def run_options(self) -> dict:
-        """What training depends on and is no argument of ``TaskModel.fit``: name → value."""
-        return {}
-
-    def _shared(self, number):
-        """A random number that all workers have to have the same of."""
-        from keras_bert.training.distribution import shared_number
-
-        return shared_number(self.distribute_strategy, number)
-
-    def _sharded(self, dataset):
-        """A dataset whose batches a strategy cuts into parts."""
-        from keras_bert.training.distribution import shared_by_examples
-
-        return dataset if self._distribute_strategy is None else shared_by_examples(dataset)
-
-    def _note_pairs(self, pairs):
-        # RoBERTa and DistilBERT tell texts apart by the separators between them alone.
-        by_types = self.preprocessor is not None and self.preprocessor.tokenizer.segment_types
-        if pairs and by_types and self.encoder.config.type_vocab_size == 1:
-            raise ValueError(
-                "These are pairs of texts, whose tokens get segment types 0 and 1, and this "
-                "encoder has type_vocab_size=1."
-            )
-        self.takes_pairs = pairs
-
-    def _labelled_data(self, x, y=None, batch_size=None):
-        """The examples, where they can be had, and what Keras evaluates: of any form of data."""
-        if isinstance(x, tf.data.Dataset):
-            if not is_texts(x):
-                return None, x
-            data = self._map_dataset(x, batch_size or 32)
-            return None, self._fixed_dataset(data, batch_size)
-        if not is_texts(x):
-            return None, (x, y) if y is not None else x
-        texts, labels = self.read_labelled(x, y)
-        rows = self.evaluated_rows(texts, labels)
-        batches = sorted_batches(rows.lengths, batch_size or 32)
-        shapes = self._shapes_of(batch_size or 32)
-        return (texts, labels), self._sharded(rows.dataset(lambda: batches, shapes))
-
-    def _map_dataset(self, dataset, batch_size):
-        """A user's dataset of (text or pair, label), tokenised batch by batch."""
-        dataset = text_elements(dataset, with_labels=True)
-        spec = dataset.element_spec
-        if not isinstance(spec, tuple) or len(spec) < 2:
-            raise ValueError(
-                f"Expected a tf.data.Dataset of (text, label); received elements {spec}."
-            )
-        if not tf.nest.flatten(spec)[0].shape.rank:
-            dataset = dataset.batch(batch_size)
-        self._note_pairs(len(tf.nest.flatten(spec[0])) == 2)
-
-        def to_ids(texts, labels, *rest):
-            texts = tuple(tf.nest.flatten(texts)) if self.takes_pairs else texts
-            return (self.text_preprocessor()(texts), self.graph_targets(labels), *rest)
-
-        dataset = dataset.map(to_ids, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
-        return without_autotuning(dataset)
-
-    def graph_targets(self, labels: tf.Tensor) -> tf.Tensor:
-        """``targets`` for tensors, in a ``tf.data`` pipeline."""
-        raise NotImplementedError
 
     def _accumulate(self, batches):
         """Has the optimiser take a step once in so many batches."""
@@ -608,14 +463,3 @@ def _steps_of(x, batch_size):
 
 def _as_callbacks(callbacks):
     return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks] * bool(callbacks)
-
-
-def _split_validation(data):
-    """(texts, labels) as Keras takes it, against a tuple of two (text, label) items."""
-    if (
-        isinstance(data, tuple)
-        and len(data) == 2
-        and all(isinstance(part, list | np.ndarray | tf.Tensor) for part in data)
-    ):
-        return data
-    return data, None

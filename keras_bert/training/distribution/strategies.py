@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 # Private, and needed: how soon a silent worker counts as lost can be set nowhere else, and the
-# strategy keeps what it finds set (tests/training/distribution/test_strategies.py fails where that changes).
+# strategy keeps what it finds set (tests of this file fail where that changes).
 from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 from tensorflow.python.eager import context as eager_context
 
