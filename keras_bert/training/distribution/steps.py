@@ -63,13 +63,13 @@ class Rounds(keras.callbacks.Callback):
         super().__init__()
         self._train, self._test = train, test
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """All of the epoch's are left."""
-        self.model.batches_left["train"] = self._train
+    def on_train_batch_begin(self, batch, logs=None):
+        """Those from this one on are left of the epoch."""
+        self.model.batches_left["train"] = self._train and self._train - batch
 
-    def on_test_begin(self, logs=None):
-        """All of the data's are left."""
-        self.model.batches_left["test"] = self._test
+    def on_test_batch_begin(self, batch, logs=None):
+        """Those from this one on are left of the data."""
+        self.model.batches_left["test"] = self._test and self._test - batch
 
 
 def build_metrics(model, batch_spec):
@@ -116,7 +116,6 @@ def _loop(model, step, mode):
         left, steps = model.batches_left.get(mode), model.steps_per_execution
         if left is not None:
             steps = max(min(steps, left), 1)
-            model.batches_left[mode] = left - steps
         logs, loss = run(iterator, tf.constant(steps))
         if mode == "train":
             model.last_step.note(loss=loss)
