@@ -267,7 +267,8 @@ class Fitting(TrainingData, UnderStrategies):
         callbacks = [*_as_callbacks(kwargs.pop("callbacks", None)), _MarkTrained()]
         callbacks.append(_NotePass(self.data_position))
         if self._distribute_strategy is not None:
-            callbacks.append(Rounds(_cardinality(x) or steps, _cardinality(validation_data)))
+            batches = kwargs.get("steps_per_epoch") or _cardinality(x)
+            callbacks.append(Rounds(batches, _cardinality(validation_data)))
         if self._accumulates():
             # First: the others are to see the weights that the epoch ends with.
             callbacks.insert(0, EpochEnd(_inner(self.optimizer), steps))
