@@ -147,7 +147,7 @@ def test_the_stateful_set_passes_signals_on(programs, manifests, body, expected)
     code, calls = programs(script, keras_bert=body)
     assert code == expected
     assert calls == ["keras-bert train --from=/data/minilm --train=/data/train.csv "
-                     "--output=/data/runs/cards"]  # fmt: skip
+                     "--output=/data/runs/cards --resume=/data/state/cards"]  # fmt: skip
 
 
 def test_tables():
@@ -169,5 +169,5 @@ def test_options_are_those_of_the_command_line(capsys):
             assert option in known
     main(["train", "--help"])
     known = capsys.readouterr().out
-    for option in ("--strategy", "--devices", "--from", "--train", "--output"):
+    for option in ("--strategy", "--devices", "--from", "--train", "--output", "--resume"):
         assert option in known
