@@ -113,6 +113,7 @@ def test_a_failure_leaves_the_old_answers(trained, tmp_path):
     assert os.listdir(tmp_path) == ["answers.jsonl"]
 
 
+@pytest.mark.slow
 def test_as_a_process(trained):
     """The one test that starts the program itself: nothing on stderr but what is ours."""
     done = subprocess.run(

@@ -81,6 +81,7 @@ def test_ragged_answers_are_padded():
     }
 
 
+@pytest.mark.slow
 def test_a_task_of_its_own_with_ragged_answers_and_lists_of_texts(tiny_checkpoint, tmp_path):
     base = kb.BertClassifier.from_pretrained(str(tiny_checkpoint))
     windows = kb.Preprocessor(base.preprocessor.tokenizer, seq_length=16, stride=4)

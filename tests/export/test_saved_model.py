@@ -186,6 +186,7 @@ def own_model(tiny_checkpoint):
     return kb.BertClassifier.from_pretrained(str(tiny_checkpoint))
 
 
+@pytest.mark.slow
 def test_pairs(own_model, texts, tmp_path):
     own_model.takes_pairs = True
     path = kb.export.saved_model(own_model, tmp_path / "pairs")
@@ -213,6 +214,7 @@ def test_any_answers_and_padding_to_the_longest_text(own_model, tmp_path, monkey
         assert ask.ask(loaded, texts) == [{"width": wanted}] * len(texts)
 
 
+@pytest.mark.slow
 def test_mixed_precision_answers_in_float32(tiny_checkpoint, tmp_path):
     model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint), dtype="mixed_bfloat16")
     path = kb.export.saved_model(model, tmp_path / "half", sample=["I love this", "why?"])
@@ -261,6 +263,7 @@ def nothing_changes(target):
     assert os.listdir(target) == ["1"]
 
 
+@pytest.mark.slow
 def test_an_export_that_answers_otherwise_is_not_kept(own_model, tmp_path, monkeypatch):
     answers = own_model.answers
     drift = iter([0.0, 2e-5])  # One trace is exported, the other one verifies.

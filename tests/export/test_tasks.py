@@ -43,6 +43,7 @@ def test_entities(exported):
             assert abs(answer["score"][i] - entity["score"]) < 1e-5
 
 
+@pytest.mark.slow
 def test_answers_in_contexts(exported):
     model, loaded = exported("BertSpanLabeler", seq_length=32, stride=8, max_query_length=8)
     assert loaded.text_inputs == ("question", "context")

@@ -160,6 +160,7 @@ def test_keras_scope_is_refused():
         kb.BertEncoder(FAMILIES["bert"])
 
 
+@pytest.mark.slow
 def test_fit_with_and_without(tiny_checkpoint):
     data = [("how are you", "question"), ("it is bad", "complaint"), ("so good", "praise")] * 4
     losses = []

@@ -117,6 +117,7 @@ def test_text_that_looks_like_a_mask_is_text_in_training(model):
     assert model.preprocessor.tokenizer.mask_id not in shown
 
 
+@pytest.mark.slow
 def test_learns(fixtures):
     keras.utils.set_random_seed(3)
     model = kb.BertMaskedLM.from_pretrained(str(fixtures / "fill_mask" / "bert"))

@@ -191,6 +191,7 @@ def test_reloads(config, batch, tmp_path):
         np.testing.assert_array_equal(again(batch)[name], encoder(batch)[name])
 
 
+@pytest.mark.slow
 def test_a_classifier_trains_on_text():
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcxyz"]
     tokenizer = kb.WordPieceTokenizer(vocabulary)

@@ -150,6 +150,7 @@ def test_takes_its_own_config():
         kb.BertEncoder(CONFIG)
 
 
+@pytest.mark.slow
 def test_a_classifier_learns(batch):
     encoder = with_dropout(attention_dropout_rate=0.1, mlp_dropout_rate=0.1, classifier_dropout=0.1)
     model = kb.BertClassifier(encoder, labels=["a", "b"])

@@ -84,6 +84,7 @@ def test_answers_are_of_texts(tiny_checkpoint, pooling):
     np.testing.assert_allclose(cut.predict(TEXTS[1:2])[0]["probabilities"], found[1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_scores_are_of_texts_and_not_of_windows(tiny_checkpoint):
     labels = ["question", "praise", "complaint", "complaint", "praise"]
     model = load(tiny_checkpoint, labels=None)

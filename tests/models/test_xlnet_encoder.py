@@ -254,6 +254,7 @@ def probabilities(model, texts, **kwargs):
     return np.array([answer["probabilities"] for answer in model.predict(texts, **kwargs)])
 
 
+@pytest.mark.slow
 def test_classifier_from_text_to_file(classifier, tmp_path):
     classifier.fit(TRAIN, batch_size=2, epochs=2, verbose=0)
     texts = ["who", "the moon over the quiet street was red", "it ran on " * 20]

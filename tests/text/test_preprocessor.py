@@ -449,6 +449,7 @@ def test_under_mixed_precision(small):
         keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.slow
 def test_saved_model_without_this_package(tokenizers, tmp_path):
     preprocessor = Preprocessor(tokenizers["zh"], seq_length=48)
     texts = [text for _, text, _ in read_golden("zh")][:100]

@@ -178,6 +178,7 @@ def test_what_an_interrupted_run_left_is_forgotten(start):
     assert int(model.optimizer._iterations) == 0
 
 
+@pytest.mark.slow
 def test_accumulation_is_saved_and_can_be_ended(start, tmp_path):
     make, examples = start
     model = make()
@@ -205,6 +206,7 @@ def test_wrong_numbers_of_batches(tiny_checkpoint):
         model.fit(TRAIN, accumulate=2)
 
 
+@pytest.mark.slow
 def test_accumulates_in_float16(tiny_checkpoint):
     model = kb.BertClassifier.from_pretrained(
         str(tiny_checkpoint), labels=LABELS, dtype="mixed_float16"

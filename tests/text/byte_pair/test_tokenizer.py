@@ -407,6 +407,7 @@ def test_tokenizers_do_not_share_what_they_run_on(small):
         assert (small.tokenize(text).to_list(), other.tokenize(text).to_list()) == wanted
 
 
+@pytest.mark.slow
 def test_saved_model_without_this_package(tokenizers, tmp_path):
     texts = [text.encode() for text, _ in read_golden("plain")][:300]
 

@@ -330,6 +330,7 @@ def test_made_inside_a_graph():
     assert made[0].tokenize("graph").numpy().tolist() == [4]
 
 
+@pytest.mark.slow
 def test_saved_model_without_this_package(spieces, tmp_path):
     spiece = spieces["albert"]
     texts = [row["s"].encode() for row in read_rows("albert")][:200]

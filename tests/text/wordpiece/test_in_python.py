@@ -196,6 +196,7 @@ def test_words():
     ]
 
 
+@pytest.mark.slow
 def test_added_tokens_in_python():
     options = {
         "added_tokens": ["Straße", AddedToken("lost", single_word=True, lstrip=True)],

@@ -98,6 +98,7 @@ def test_the_op_follows_the_table():
     assert normalize(strings, True) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(True, True), (True, False), (True, None, False)], ids=str)
 def test_with_marks_only_sigmas_differ(options):
     plain = normalizer.read_table(normalizer.normalizer_model(*options))

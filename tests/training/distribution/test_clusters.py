@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from keras_bert.launching.exit_codes import PEER_LOST
 from keras_bert.launching.shares import free_ports
-from keras_bert.training import PeerLost, cluster_of, clusters, lost_peers, wait
+from keras_bert.training import PeerLost, cluster_of, lost_peers, wait
+from keras_bert.training.distribution import clusters
 
 # Adds up a number of every worker, step after step; what happens is printed as JSON.
 WORKER = """

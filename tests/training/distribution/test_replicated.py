@@ -54,6 +54,7 @@ def check(case, found):
         assert found["scale"] == 1024 * 2 / 2 * 4, (case, found)
 
 
+@pytest.mark.slow
 def test_two_replicas_are_one_device():
     """Some of the matrix below, and an incomplete group; the script's start is most of the time."""
     cases = [

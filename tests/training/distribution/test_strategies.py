@@ -10,7 +10,8 @@ import tensorflow as tf
 from tensorflow.python.distribute import collective_all_reduce_strategy
 from tensorflow.python.eager import context
 
-from keras_bert.training import cluster_of, strategies, strategy
+from keras_bert.training import cluster_of, strategy
+from keras_bert.training.distribution import strategies
 
 from ..text.fresh_process import last_line
 

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 
 import keras_bert as kb
-from keras_bert.training import run_checkpoints
+from keras_bert.training.runs import run_checkpoints
 
 WORDS = (
     "the a my card has not arrived good bad very what why how is it please thanks no yes".split()

@@ -114,6 +114,7 @@ def stateful():
     ]
 
 
+@pytest.mark.slow
 def test_all_at_once(tmp_path):
     """Averaged weights, LoRA, groups of batches, best epochs, callbacks of Keras, a table."""
 
@@ -250,6 +251,7 @@ def test_data_of_which_the_next_batch_is_not_known(tmp_path):
         fit(tmp_path / "c", steps_per_epoch=2)
 
 
+@pytest.mark.slow
 def test_another_run_is_refused_and_told(tmp_path):
     fit(tmp_path, kill=1)
     for options, message in [
@@ -272,6 +274,7 @@ def test_more_epochs_where_the_rate_does_not_depend_on_them(tmp_path):
     assert_same(fit(tmp_path / "more", make, epochs=3), expected)
 
 
+@pytest.mark.slow
 def test_damaged_checkpoints(tmp_path, whole):
     fit(tmp_path, kill=5, **VALIDATED)
     damage(tmp_path, "step-00000004")

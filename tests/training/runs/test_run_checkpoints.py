@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_bert.training import CheckpointWarning, RunCheckpoints, run_checkpoints
+from keras_bert.training import CheckpointWarning, RunCheckpoints
+from keras_bert.training.runs import run_checkpoints
 
 
 @pytest.fixture
