@@ -108,6 +108,7 @@ def lost(workers, who, how):
     return message, time.monotonic() - started
 
 
+@pytest.mark.slow
 def test_a_killed_worker():
     with Workers(FOREVER) as workers:
         message, seconds = lost(workers, 1, signal.SIGKILL)

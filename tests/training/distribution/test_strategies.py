@@ -13,7 +13,7 @@ from tensorflow.python.eager import context
 from keras_bert.training import cluster_of, strategy
 from keras_bert.training.distribution import strategies
 
-from ..text.fresh_process import last_line
+from ...text.fresh_process import last_line
 
 PLACES = ("TF_CONFIG", "TPU_NAME", "KERAS_BERT_WORKERS", "SLURM_PROCID", "SLURM_JOB_ID")
 TWO_WORKERS = json.dumps(
