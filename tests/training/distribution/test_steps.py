@@ -137,13 +137,20 @@ def test_three_devices(tiny_checkpoint, tmp_path):
     assert len(check_mirrored(read(out))) == 2
 
 
+#: Clipped by Keras' own on one device, where the rows of a token that is used several times count as
+#: weights of their own; under a strategy they are summed first.
+ROWS_APART = 1e-4
+
 #: Name → options of a run, and how far weights and scores may be apart.
 CASES = {
     "SGD": ({"optimizer": "sgd"}, 1e-5),
-    "SGD, clipped": ({"optimizer": "sgd", "optimizer_options": {"global_clipnorm": 0.05}}, 1e-5),
+    "SGD, clipped": (
+        {"optimizer": "sgd", "optimizer_options": {"global_clipnorm": 0.05}},
+        ROWS_APART,
+    ),
     "SGD, clipped one by one": (
         {"optimizer": "sgd", "optimizer_options": {"clipnorm": 0.05}},
-        1e-5,
+        ROWS_APART,
     ),
     "AdamW": ({}, 1e-5),
     "AdamW, clipped hard": ({"optimizer_options": {"global_clipnorm": 0.05}}, 1e-5),
