@@ -262,7 +262,8 @@ class _Kept:
     def peak(self, activations, working, gradients, parameters):
         """The most beside weights and what the optimiser keeps.
 
-        Activations and gradients add up: nothing makes TensorFlow compute a block's weight
+        Activations and gradients add up: so it was measured, where the larger of them alone came
+        out a fifth too low. A reason may be that nothing makes TensorFlow compute a block's weight
         gradients before it goes on to the block below, so that what they are made of waits. In the
         update the gradient of the largest table is written out.
         """

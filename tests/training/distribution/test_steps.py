@@ -137,8 +137,8 @@ def test_three_devices(tiny_checkpoint, tmp_path):
     assert len(check_mirrored(read(out))) == 2
 
 
-#: Clipped by Keras' own on one device, where the rows of a token that is used several times count as
-#: weights of their own; under a strategy they are summed first.
+#: Where Keras' own clips on one device, rows of a token that is used several times count as weights
+#: of their own; under a strategy they are summed first.
 ROWS_APART = 1e-4
 
 #: Name → options of a run, and how far weights and scores may be apart.
