@@ -180,6 +180,7 @@ def tensors_of(folder):
     return {name: tensors.stored(name) for name in tensors}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dropout"), [("encoder", 0.0), pytest.param("masked_lm", 0.1, marks=pytest.mark.slow)]
 )

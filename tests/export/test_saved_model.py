@@ -315,6 +315,7 @@ def test_a_disk_that_is_full(model, tmp_path):
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_exports_at_once_and_a_kill_in_the_middle(model, tiny_checkpoint, exported, tmp_path):
     target = tmp_path / "cards"

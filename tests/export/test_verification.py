@@ -114,6 +114,7 @@ def test_a_sample_that_is_none(model, names, sample, error, message):
         make_requests(model, names, sample)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_loaded_is_told_in_the_other_process_words(model, tmp_path, monkeypatch):
     monkeypatch.setattr(verification, "_keras_answers", lambda *_: [])
     (tmp_path / "saved_model.pb").write_bytes(b"not a SavedModel")

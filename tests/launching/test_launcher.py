@@ -192,6 +192,7 @@ def keeper_of(process):
     raise AssertionError(children)
 
 
+@pytest.mark.slow
 @LINUX
 @pytest.mark.parametrize("how", ["worker dies", "launcher killed", "launcher and group killed"])
 def test_nothing_is_left_behind(how):

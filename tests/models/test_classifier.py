@@ -106,6 +106,7 @@ def test_without_a_vocabulary_it_takes_ids_only(model, tmp_path):
     assert not (tmp_path / "saved").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "policy", [pytest.param("mixed_float16", marks=pytest.mark.slow), "mixed_bfloat16"]
 )
@@ -201,6 +202,7 @@ def test_unknown_label_is_named(model, label):
 # Forms of data.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batched", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_tf_data(model, batched):
     texts, labels = zip(*TRAIN, strict=True)

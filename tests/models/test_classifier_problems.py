@@ -169,6 +169,7 @@ def test_a_number_has_no_class_weights(rater):
 # One label.
 
 
+@pytest.mark.slow
 def test_class_weight_by_name_is_keras_by_number(tiny_checkpoint):
     data = [("good", "praise"), ("what", "question"), ("bad", "complaint"), ("nice", "praise")]
     losses = []
@@ -191,6 +192,7 @@ def test_class_weight_by_name_is_keras_by_number(tiny_checkpoint):
 # Saved and loaded.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tagger", "rater"])
 def test_saves_and_reloads(kind, request, tmp_path):
     model = request.getfixturevalue(kind)

@@ -68,6 +68,7 @@ def test_the_longest_text_fits(model):
         model.encoder(tf.fill((1, model.encoder.config.max_seq_length + 1), 7))
 
 
+@pytest.mark.slow
 def test_trains_and_comes_back(model, tmp_path):
     before = model.get_weights()
     model.fit(TRAIN, batch_size=2, epochs=1, verbose=0)

@@ -57,6 +57,7 @@ def raw(model):
     return [x for x in keras.tree.flatten(model(inputs)) if x is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("name", TASKS)
 def test_what_leaves_a_model_is_float32(name, policy, tiny_checkpoint):

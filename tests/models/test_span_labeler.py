@@ -88,6 +88,7 @@ def test_learns_and_answers(trained):
     assert scores["exact_match"] > 70 and scores["f1"] >= scores["exact_match"]
 
 
+@pytest.mark.slow
 def test_questions_without_answer(trained):
     assert trained.allow_no_answer
     held_out = examples(8, 12) + examples(9, 12, answer=False)
@@ -175,6 +176,7 @@ def test_order_and_batches_do_not_matter(model):
         assert one["score"] == pytest.approx(other["score"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_saves_and_reloads(trained, tmp_path):
     path = str(tmp_path / "model.keras")
     trained.save(path)

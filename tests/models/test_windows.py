@@ -122,6 +122,7 @@ def test_each_window_is_trained_with_its_texts_label(tiny_checkpoint, monkeypatc
         assert data is dataset or max(map(len, trained)) == 8
 
 
+@pytest.mark.slow
 def test_learns_and_reloads(tiny_checkpoint, tmp_path):
     keras.utils.set_random_seed(2)
     model = load(tiny_checkpoint, window_pooling="max")

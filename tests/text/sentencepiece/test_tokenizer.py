@@ -346,6 +346,7 @@ def test_saved_model_without_this_package(spieces, tmp_path):
     assert read == [text.decode() for text in wanted_read.numpy()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["albert", "xlmr"])
 def test_in_litert(spieces, name, tmp_path):
     config = {**spieces[name].get_config(), "guards": False}

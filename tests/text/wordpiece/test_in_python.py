@@ -163,6 +163,7 @@ def test_saved_only_if_asked_for(small):
         WordPieceTokenizer(SMALL, backend="rust")
 
 
+@pytest.mark.slow
 def test_without_tensorflow_text(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(SMALL), encoding="utf-8")
     script = f"""
