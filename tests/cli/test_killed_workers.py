@@ -68,7 +68,7 @@ def test_killed_workers_come_to_the_same_weights(tiny_checkpoint, data, tmp_path
     finished(start(tiny_checkpoint, data, undisturbed))
     killed = tmp_path / "killed"
     killed.mkdir()
-    process, chance = start(tiny_checkpoint, data, killed), random.Random(11)
+    process, chance, kills = start(tiny_checkpoint, data, killed), random.Random(11), 0
     try:
         for kill in range(int(os.environ.get("KERAS_BERT_KILLS", "3"))):
             before = steps_of(killed)
@@ -83,10 +83,12 @@ def test_killed_workers_come_to_the_same_weights(tiny_checkpoint, data, tmp_path
             victims = workers_of(killed)
             if victims:
                 os.kill(chance.choice(victims), signal.SIGKILL)
+                kills += 1
         finished(process)
     finally:
         process.kill()
         for pid in workers_of(killed):
             os.kill(pid, signal.SIGKILL)
+    assert kills
     for ours, theirs in zip(weights_of(killed), weights_of(undisturbed), strict=True):
         np.testing.assert_array_equal(ours, theirs)
