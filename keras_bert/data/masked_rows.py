@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
-from keras_bert.data.batching import TokenizedTexts, without_autotuning
+from keras_bert.data.batching import TokenizedTexts, dataset_of_batches
 from keras_bert.data.packed_rows import PackedRows
 from keras_bert.text.masking import TokenMasking
 
@@ -56,33 +58,25 @@ class MaskedRows:
         Returns:
             Elements as ``masked_batch`` gives them; the cardinality is known.
         """
-        if shapes is not None:
-            shapes.check(int(max(self.lengths)))
-        chosen = batches if shapes is None else lambda: shapes.batches(batches())
-        count = len(chosen())
 
-        def elements():
+        def keys_of_batches():
             first = 0 if self._position is None else self._position.epoch * len(self)
-            for rows in chosen():
-                yield rows, rows + first
+            return [rows + first for rows in batches()]
 
-        spec = tf.TensorSpec((None,), tf.int64)
-        dataset = tf.data.Dataset.from_generator(elements, output_signature=(spec, spec))
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
-        dataset = dataset.map(
-            lambda rows, keys: masked_batch(self._masking, self._rows.batch(rows), keys, shapes)
-        )
-        return without_autotuning(dataset.prefetch(2))
+        def masked(keys):
+            return masked_batch(self._masking, self._rows.batch(keys % len(self)), keys)
+
+        fix = functools.partial(fixed_masked_batch, self._masking)
+        return dataset_of_batches(keys_of_batches, masked, None, shapes, self.lengths, fix)
 
 
-def masked_batch(masking: TokenMasking, ids: dict, keys, shapes=None) -> tuple[dict, tf.Tensor]:
+def masked_batch(masking: TokenMasking, ids: dict, keys) -> tuple[dict, tf.Tensor]:
     """A batch as a masked language model is trained on it.
 
     Args:
         masking: A ``TokenMasking``.
         ids: What a ``Preprocessor`` returns.
         keys: See ``TokenMasking``.
-        shapes: ``FixedShapes`` that the batch is to have.
 
     Returns:
         The ids with ``masked_lm_positions`` among them; and what was hidden there,
@@ -90,10 +84,7 @@ def masked_batch(masking: TokenMasking, ids: dict, keys, shapes=None) -> tuple[d
     """
     masked = masking(ids, keys)
     weights = masked.pop("masked_lm_weights") > 0
-    hidden = tf.where(weights, masked.pop("masked_lm_ids"), -1)
-    return (
-        (masked, hidden) if shapes is None else fixed_masked_batch(masking, shapes, masked, hidden)
-    )
+    return masked, tf.where(weights, masked.pop("masked_lm_ids"), -1)
 
 
 def fixed_masked_batch(masking, shapes, masked: dict, hidden) -> tuple[dict, tf.Tensor]:

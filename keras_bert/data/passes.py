@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
-from keras_bert.data.batching import dataset_of_batches, length_grouped_batches
+from keras_bert.data.batching import (
+    dataset_of_batches,
+    length_grouped_batches,
+    without_autotuning,
+)
 
-__all__ = ["Position", "array_batches", "from_position", "numbered", "random_passes"]
+__all__ = [
+    "Position",
+    "array_batches",
+    "from_position",
+    "moving_on",
+    "numbered",
+    "random_pass",
+    "random_passes",
+    "rest_of",
+]
 
 #: Batches of a pass, at most, whose numbers are no other pass's.
 MOST_BATCHES = 2**24
@@ -44,8 +59,31 @@ class Position:
         return (0 if self.stream else self.epoch * MOST_BATCHES) + self.batch
 
 
+def random_pass(lengths, batch_size: int, seed: int, number: int) -> list[np.ndarray]:
+    """The batches of one pass, whole.
+
+    Args:
+        lengths: As ``length_grouped_batches`` takes it.
+        batch_size: As ``length_grouped_batches`` takes it.
+        seed: Decides the order, together with the number of the pass.
+        number: The pass, from 0.
+    """
+    # Counted from 1: models trained with a seed stay what they were.
+    return length_grouped_batches(lengths, batch_size, seed=seed + 1 + number)
+
+
+def rest_of(pass_of, position: Position):
+    """What makers of datasets call ``batches``: those of the pass that comes, from the position on.
+
+    Args:
+        pass_of: Number of a pass → its batches, whole.
+        position: Which pass that is, and where it begins.
+    """
+    return lambda: pass_of(position.epoch)[position.batch :]
+
+
 def random_passes(lengths, batch_size: int, seed: int, position: Position):
-    """The batches of each pass, from the position on: what makers of datasets call ``batches``.
+    """``rest_of`` passes in random order.
 
     Args:
         lengths: As ``length_grouped_batches`` takes it.
@@ -56,13 +94,7 @@ def random_passes(lengths, batch_size: int, seed: int, position: Position):
     Returns:
         A function that returns arrays of row numbers, int64.
     """
-
-    def batches():
-        # Counted from 1: models trained with a seed stay what they were.
-        order = length_grouped_batches(lengths, batch_size, seed=seed + 1 + position.epoch)
-        return order[position.batch :]
-
-    return batches
+    return rest_of(functools.partial(random_pass, lengths, batch_size, seed), position)
 
 
 def array_batches(arrays, batch_size: int, seed: int | None, position: Position) -> tf.data.Dataset:
@@ -81,7 +113,7 @@ def array_batches(arrays, batch_size: int, seed: int | None, position: Position)
     count = len(tf.nest.flatten(tensors)[0])
     if seed is None:
         whole = [np.arange(i, min(i + batch_size, count)) for i in range(0, count, batch_size)]
-        batches = lambda: whole[position.batch :]  # noqa: E731
+        batches = rest_of(lambda number: whole, position)
     else:
         batches = random_passes(np.ones(count), batch_size, seed, position)
     return dataset_of_batches(
@@ -108,6 +140,28 @@ def from_position(dataset: tf.data.Dataset, position: Position) -> tf.data.Datas
 
     moved = tf.data.Dataset.from_tensors(0).flat_map(rest)
     return _of_size(moved, int(dataset.cardinality()))
+
+
+def moving_on(dataset: tf.data.Dataset, position: Position) -> tf.data.Dataset:
+    """A dataset of which each iterator goes through the next pass, the first through this one.
+
+    Args:
+        dataset: Looks at the position.
+        position: Is moved.
+    """
+    begun = False
+
+    def next_pass():
+        nonlocal begun
+        position.epoch, begun = position.epoch + begun, True
+        return np.int64(0)
+
+    def whole(_):
+        nothing = tf.numpy_function(next_pass, [], tf.int64)
+        return dataset.skip(tf.ensure_shape(nothing, ()))
+
+    moved = tf.data.Dataset.from_tensors(0).flat_map(whole)
+    return without_autotuning(_of_size(moved, int(dataset.cardinality())))
 
 
 def numbered(dataset: tf.data.Dataset, position: Position) -> tf.data.Dataset:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_bert.data.inputs import is_texts
 from keras_bert.data.passes import Position
+from keras_bert.models.head_model import inner_optimizer
 from keras_bert.models.training_data import TrainingData, split_validation
 from keras_bert.models.under_strategies import UnderStrategies
 
@@ -188,11 +189,11 @@ class Fitting(TrainingData, UnderStrategies):
                 see ``keras_bert.training.StopOnBadLoss``.
         """
         # Upwards on purpose: see compile.
-        from keras_bert.training.distribution import check_strategy
+        from keras_bert.training.distribution import check_scope
         from keras_bert.training.runs.resume import ExactResume
         from keras_bert.training.runs.run_checkpoints import as_run_checkpoints
 
-        check_strategy(self)
+        check_scope(self)
         if checkpointing is not None:
             self.checkpointing = checkpointing
         options = {
@@ -230,7 +231,13 @@ class Fitting(TrainingData, UnderStrategies):
     ):
         # Upwards on purpose: see compile.
         from keras_bert.training import recipe
-        from keras_bert.training.callbacks import EpochEnd, best_epoch
+        from keras_bert.training.callbacks import (
+            BestWeights,
+            EpochEnd,
+            MarkTrained,
+            NotePass,
+            best_epoch,
+        )
         from keras_bert.training.distribution import Rounds, part_seeds
         from keras_bert.training.runs.watchers import Watchers
 
@@ -263,15 +270,15 @@ class Fitting(TrainingData, UnderStrategies):
                 )
             self._validation_examples = examples
         restores = stopper is not None and stopper.restore_best_weights
-        keeper = stopper if restores else _BestWeights()
-        callbacks = [*_as_callbacks(kwargs.pop("callbacks", None)), _MarkTrained()]
-        callbacks.append(_NotePass(self.data_position))
+        keeper = stopper if restores else BestWeights()
+        callbacks = [*_as_callbacks(kwargs.pop("callbacks", None)), MarkTrained()]
+        callbacks.append(NotePass(self.data_position))
         if self._distribute_strategy is not None:
             batches = kwargs.get("steps_per_epoch") or _cardinality(x)
             callbacks.append(Rounds(batches, _cardinality(validation_data)))
         if self._accumulates():
             # First: the others are to see the weights that the epoch ends with.
-            callbacks.insert(0, EpochEnd(_inner(self.optimizer), steps))
+            callbacks.insert(0, EpochEnd(inner_optimizer(self.optimizer), steps))
         callbacks += [stopper] if stopper is not None else []
         callbacks += [keeper] if keeper is not stopper else []
         kwargs["epochs"] = epochs
@@ -337,9 +344,9 @@ class Fitting(TrainingData, UnderStrategies):
                 examples, x = self._labelled_data(x, y, batch_size)
             y, batch_size = None, None
         if self._distribute_strategy is not None and not in_fit:
-            from keras_bert.training.distribution import Rounds, check_strategy
+            from keras_bert.training.distribution import Rounds, check_scope
 
-            check_strategy(self)
+            check_scope(self)
             callbacks = _as_callbacks(kwargs.pop("callbacks", None))
             kwargs["callbacks"] = [*callbacks, Rounds(None, _cardinality(x))]
         found = super().evaluate(x, y, batch_size=batch_size, return_dict=True, **kwargs)
@@ -353,7 +360,7 @@ class Fitting(TrainingData, UnderStrategies):
         from keras_bert.training.moments import MomentOptimizer
         from keras_bert.training.recipes import accumulation_steps
 
-        steps, optimizer = accumulation_steps(batches), _inner(self.optimizer)
+        steps, optimizer = accumulation_steps(batches), inner_optimizer(self.optimizer)
         if steps == optimizer.gradient_accumulation_steps:
             return
         if not isinstance(optimizer, MomentOptimizer):
@@ -364,7 +371,7 @@ class Fitting(TrainingData, UnderStrategies):
         self.recompile(gradient_accumulation_steps=steps)
 
     def _accumulates(self):
-        optimizer = _inner(self.optimizer)
+        optimizer = inner_optimizer(self.optimizer)
         return hasattr(optimizer, "finish_accumulation") and optimizer.gradient_accumulation_steps
 
     def _start_schedule(self, x, batch_size, epochs, kwargs):
@@ -372,74 +379,22 @@ class Fitting(TrainingData, UnderStrategies):
 
         None where neither asks for them.
         """
-        optimizer = _inner(self.optimizer)
-        schedule = getattr(optimizer, "_learning_rate", None)
-        if not hasattr(schedule, "start_run") and not self._accumulates():
+        # Upwards on purpose: see compile.
+        from keras_bert.training.schedules import run_schedule
+
+        optimizer, schedule = inner_optimizer(self.optimizer), run_schedule(self.optimizer)
+        if schedule is None and not self._accumulates():
             return None
         steps = kwargs.get("steps_per_epoch") or _steps_of(x, batch_size)
         updates = steps
         if self._accumulates():
             optimizer.drop_accumulation()  # what an interrupted run has left
             updates = -(-steps // optimizer.gradient_accumulation_steps)
-        if hasattr(schedule, "start_run"):
+        if schedule is not None:
             epochs -= kwargs.get("initial_epoch", 0)
             with self.distribute_strategy.scope():
                 schedule.start_run(int(optimizer.iterations.numpy()), updates * epochs)
         return steps
-
-
-class _MarkTrained(keras.callbacks.Callback):
-    """Notes that the head has been trained, after the first step."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.model.head_is_fresh = False
-
-
-class _NotePass(keras.callbacks.Callback):
-    """Tells the data which pass over it comes next."""
-
-    def __init__(self, position):
-        super().__init__()
-        self._position = position
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._position.epoch = epoch
-
-
-class _BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the lowest validation loss, for an interrupt."""
-
-    def __init__(self):
-        super().__init__()
-        self._best, self._weights = np.inf, None
-
-    @property
-    def kept(self) -> bool:
-        """Whether there are best weights yet."""
-        return self._weights is not None
-
-    def on_epoch_end(self, epoch, logs=None):
-        loss = (logs or {}).get("val_loss")
-        if loss is not None and loss < self._best:
-            self._best, self._weights = loss, self.model.get_weights()
-
-    def restore(self):
-        """Gives the model its best weights so far, if there was a validated epoch."""
-        if self._weights is not None:
-            self.model.set_weights(self._weights)
-
-    def get_state(self):
-        """What a checkpoint of the run holds of it."""
-        return {"best": float(self._best), "weights": self._weights}
-
-    def set_state(self, state):
-        """Takes what ``get_state`` returned."""
-        self._best, self._weights = state["best"], state["weights"]
-
-
-def _inner(optimizer):
-    """The optimiser itself: in float16 Keras wraps it in one that scales the loss."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _cardinality(x):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_bert.data.fixed_shapes import default_pad_to, fixed_shapes, rows_in
 from keras_bert.data.inputs import is_texts
+from keras_bert.data.passes import Position, moving_on
 from keras_bert.models.absent_rows import (
     loss_weights,
     present_rows,
@@ -56,8 +57,15 @@ class FixedBatches:
         # Upwards on purpose: see Fitting.compile.
         from keras_bert.training import recipe
 
-        with self._padding(pad_to, drop_remainder):
-            return self._training_dataset(x, y, batch_size or recipe(self).batch_size)
+        # Of its own, also while a run is going on.
+        before, position = (self.data_position, self._batch_plan), Position()
+        self.data_position = position
+        try:
+            with self._padding(pad_to, drop_remainder):
+                dataset = self._training_dataset(x, y, batch_size or recipe(self).batch_size)
+        finally:
+            self.data_position, self._batch_plan = before
+        return moving_on(dataset, position)
 
     def train_step(self, data):
         """Keras' step, with the loss of the rows that are there."""

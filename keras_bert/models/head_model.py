@@ -10,7 +10,7 @@ import keras
 from keras_bert.layers.heads import mean_of_tokens
 from keras_bert.models.heads import make_head
 
-__all__ = ["HeadModel"]
+__all__ = ["HeadModel", "inner_optimizer"]
 
 
 class HeadModel(keras.Model):
@@ -182,7 +182,7 @@ class HeadModel(keras.Model):
         optimizer = settings["optimizer"]
         if optimizer is not None:
             # Where Keras scales the loss it wraps the optimiser, and will again.
-            optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+            optimizer = inner_optimizer(optimizer)
             config = {**optimizer.get_config(), **changed}
             settings["optimizer"] = type(optimizer).from_config(config)
         self.compile(**settings)
@@ -321,6 +321,11 @@ def _preprocessor(checkpoint, seq_length, **options):
         warnings.warn(f"The model takes ids only, no text: {error}", stacklevel=4)
         return None
     return Preprocessor(tokenizer, seq_length=seq_length or checkpoint.seq_length, **options)
+
+
+def inner_optimizer(optimizer):
+    """The optimiser itself: in float16 Keras wraps it in one that scales the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _check_fit(config, preprocessor, takes_windows):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from keras_bert.data.batch_plan import BatchPlan
-from keras_bert.data.batching import (
-    length_grouped_batches,
-    sorted_batches,
-    without_autotuning,
-)
+from keras_bert.data.batching import sorted_batches, without_autotuning
 from keras_bert.data.inputs import is_texts
-from keras_bert.data.passes import Position
+from keras_bert.data.passes import Position, random_pass, rest_of
 from keras_bert.data.tf_elements import text_elements
 
 __all__ = ["TrainingData", "split_validation"]
@@ -39,15 +37,9 @@ class TrainingData:
         position.examples = (texts, labels)
         seed = self._draw_seed("shuffling")
 
-        def batches_of(epoch):
-            # Counted from 1: models trained with a seed stay what they were.
-            return length_grouped_batches(rows.lengths, batch_size, seed=seed + 1 + epoch)
-
+        batches_of = functools.partial(random_pass, rows.lengths, batch_size, seed)
         plan = self._batch_plan = BatchPlan(rows, batches_of, texts)
-
-        def batches():
-            return plan.batches(position.epoch)[position.batch :]
-
+        batches = rest_of(plan.batches, position)
         return self._sharded(rows.dataset(batches, self._shapes_of(batch_size)))
 
     def _draw_seed(self, what):

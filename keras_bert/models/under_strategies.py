@@ -53,4 +53,6 @@ class UnderStrategies:
         """A dataset whose batches a strategy cuts into parts."""
         from keras_bert.training.distribution import shared_by_examples
 
-        return dataset if self._distribute_strategy is None else shared_by_examples(dataset)
+        if self._distribute_strategy is None:
+            return dataset
+        return shared_by_examples(dataset, self.distribute_strategy.num_replicas_in_sync)

@@ -10,7 +10,15 @@ import tensorflow as tf
 from keras_bert.metrics.directions import better
 from keras_bert.training.runs.pace import Paced
 
-__all__ = ["BestEpoch", "EpochEnd", "TensorBoard", "best_epoch"]
+__all__ = [
+    "BestEpoch",
+    "BestWeights",
+    "EpochEnd",
+    "MarkTrained",
+    "NotePass",
+    "TensorBoard",
+    "best_epoch",
+]
 
 
 class BestEpoch(keras.callbacks.EarlyStopping):
@@ -124,6 +132,58 @@ class EpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Takes it where an epoch ended before its time."""
         self._optimizer.finish_accumulation()
+
+
+class MarkTrained(keras.callbacks.Callback):
+    """Notes that the head has been trained, after the first step."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Notes it."""
+        self.model.head_is_fresh = False
+
+
+class NotePass(keras.callbacks.Callback):
+    """Tells the data which pass over it comes next."""
+
+    def __init__(self, position):
+        super().__init__()
+        self._position = position
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Tells it."""
+        self._position.epoch = epoch
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the lowest validation loss, for an interrupt."""
+
+    def __init__(self):
+        super().__init__()
+        self._best, self._weights = math.inf, None
+
+    @property
+    def kept(self) -> bool:
+        """Whether there are best weights yet."""
+        return self._weights is not None
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Keeps the weights where the epoch is the best so far."""
+        loss = (logs or {}).get("val_loss")
+        if loss is not None and loss < self._best:
+            self._best, self._weights = loss, self.model.get_weights()
+
+    def restore(self):
+        """Gives the model its best weights so far, if there was a validated epoch."""
+        if self._weights is not None:
+            self.model.set_weights(self._weights)
+
+    def get_state(self):
+        """What a checkpoint of the run holds of it."""
+        return {"best": float(self._best), "weights": self._weights}
+
+    def set_state(self, state):
+        """Takes what ``get_state`` returned."""
+        self._best, self._weights = state["best"], state["weights"]
 
 
 class TensorBoard(Paced, keras.callbacks.TensorBoard):

@@ -8,6 +8,8 @@ import weakref
 import keras
 import tensorflow as tf
 
+from keras_bert.models.head_model import inner_optimizer
+
 __all__ = [
     "SCHEDULES",
     "WarmupConstant",
@@ -16,6 +18,7 @@ __all__ = [
     "WarmupPolynomialDecay",
     "WarmupSchedule",
     "place_schedule",
+    "run_schedule",
 ]
 
 
@@ -286,8 +289,15 @@ SCHEDULES = {
 }
 
 
-def _in_unit(share):
-    return tf.clip_by_value(share, 0.0, 1.0)
+def run_schedule(optimizer):
+    """The schedule of an optimiser that is told of runs; None where it has none.
+
+    Args:
+        optimizer: Any of Keras', also one that scales the loss around another.
+    """
+    # Private: Keras' own property has the rate of this step.
+    schedule = getattr(inner_optimizer(optimizer), "_learning_rate", None)
+    return schedule if hasattr(schedule, "start_run") else None
 
 
 def place_schedule(schedule):

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_bert.training.schedules import run_schedule
 from keras_bert.training.tpu_ops import TPU_OPS
 
 __all__ = ["Finding", "NotTpuReadyError", "TpuReport", "check_tpu_ready"]
@@ -214,9 +215,9 @@ def check_tpu_ready(model, batch, step=None) -> TpuReport:
 def _make_ready(optimizer, variables):
     """Makes an optimiser's variables, and starts a run that is as long as a step if none was."""
     optimizer.build(variables)
-    schedule = getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
-    if hasattr(schedule, "start_run") and not schedule.total_steps:
-        schedule.start_run(int(optimizer.iterations), 1)
+    schedule = run_schedule(optimizer)
+    if schedule is not None and not schedule.total_steps:
+        schedule.start_run(int(optimizer.iterations.numpy()), 1)
 
 
 # --- the batch ------------------------------------------------------------------------------------

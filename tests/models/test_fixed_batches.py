@@ -259,3 +259,15 @@ def test_trained_to_the_same_weights(name, jit_compile, tokenizer):
         np.testing.assert_allclose(losses, found[0][0], rtol=1e-5)
         for weight, right in zip(weights, found[0][1], strict=True):
             np.testing.assert_allclose(weight, right, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("of_dataset", [False, True])
+def test_every_pass_over_training_batches_is_another(of_dataset, tokenizer):
+    model, data = model_of("masked_lm", tokenizer)
+    texts = data(8)
+    texts = tf.data.Dataset.from_tensor_slices(texts).batch(4) if of_dataset else texts
+    dataset = model.training_dataset(texts, batch_size=4)
+    passes = [[np.sort(hidden.numpy(), None).tolist() for _, hidden in dataset] for _ in range(3)]
+    assert len({str(one) for one in passes}) == 3
+    assert all(len(one) == 2 == int(dataset.cardinality()) for one in passes)
+    assert model.data_position is None

@@ -2,7 +2,7 @@
 
 from keras_bert.training.distribution.replica_seeds import part_seeds
 from keras_bert.training.distribution.sharing import (
-    check_strategy,
+    check_scope,
     shared_by_examples,
     shared_number,
 )
@@ -16,7 +16,7 @@ from keras_bert.training.distribution.steps import (
 __all__ = [
     "Rounds",
     "build_metrics",
-    "check_strategy",
+    "check_scope",
     "make_test_function",
     "make_train_function",
     "part_seeds",

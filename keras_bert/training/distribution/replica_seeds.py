@@ -18,9 +18,9 @@ def part_seeds(model):
     units. The first replica's stay as they are: from those a run is resumed.
     """
     strategy = model.distribute_strategy
-    if strategy.num_replicas_in_sync == 1:
-        return
     states = [v.value for v in model.non_trainable_variables if v.name == "seed_generator_state"]
+    if strategy.num_replicas_in_sync == 1 or not states:
+        return
     first = [tf.identity(state) for state in states]
 
     def part():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from keras_bert.training.distribution.loss_shares import loss_share, on_whole_batch, whole_batch
 from keras_bert.training.distribution.replicated import apply_reduced, summed_over_replicas
-from keras_bert.training.distribution.shares import loss_share, on_whole_batch, whole_batch
+from keras_bert.training.distribution.sharing import check_parts
 
 __all__ = ["Rounds", "build_metrics", "make_test_function", "make_train_function"]
 
@@ -26,11 +27,7 @@ def make_train_function(model):
     gradients = _jitted(model, _gradients_function(model))
 
     def step(data):
-        # Nothing of the step may run where there was no batch.
-        with tf.control_dependencies(
-            [part for part in tf.nest.flatten(data) if tf.is_tensor(part)]
-        ):
-            return _train(model, gradients, data)
+        return _train(model, gradients, data)
 
     return _loop(model, step, "train")
 
@@ -39,14 +36,11 @@ def make_test_function(model):
     """As ``make_train_function``, for ``evaluate``: scores of all replicas' examples."""
 
     def step(data):
-        with tf.control_dependencies(
-            [part for part in tf.nest.flatten(data) if tf.is_tensor(part)]
-        ):
-            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-            share = loss_share(model, x, y, sample_weight)
-            y_pred = model(x, training=False)
-            loss = _loss(model, x, y, y_pred, sample_weight, share.of_loss, training=False)
-            return _note(model, share, loss, x, y, y_pred, sample_weight)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        share = loss_share(model, x, y, sample_weight)
+        y_pred = model(x, training=False)
+        loss = _loss(model, x, y, y_pred, sample_weight, share.of_loss, training=False)
+        return _note(model, share, loss, x, y, y_pred, sample_weight)
 
     return _loop(model, step, "test")
 
@@ -79,7 +73,12 @@ def build_metrics(model, batch_spec):
         model: A compiled task model.
         batch_spec: What a replica's batch is: a nest of ``tf.TypeSpec``, or of what a distributed
             dataset says of its elements.
+
+    Raises:
+        ValueError: As ``check_parts``.
     """
+
+    check_parts(batch_spec, model.distribute_strategy.num_replicas_in_sync)
 
     def symbol(spec):
         spec = _of_one_replica(spec)
@@ -101,10 +100,16 @@ def _loop(model, step, mode):
     """Runs a step on all replicas, ``steps_per_execution`` times; returns loss and metrics."""
     strategy = model.distribute_strategy
 
+    def step_on(data):
+        # Nothing of the step may run where there was no batch.
+        parts = [part for part in tf.nest.flatten(data) if tf.is_tensor(part)]
+        with tf.control_dependencies(parts):
+            return step(data)
+
     def run(iterator, steps):
         loss = tf.zeros(())
         for _ in tf.range(steps):
-            losses = strategy.run(step, args=(next(iterator),))
+            losses = strategy.run(step_on, args=(next(iterator),))
             loss = strategy.experimental_local_results(losses)[0]
         # Read outside of the replicas, they are those of all examples of all workers.
         return model.get_metrics_result(), loss
@@ -166,7 +171,7 @@ def _loss(model, x, y, y_pred, sample_weight, share, training):
 
 def _note(model, share, loss, x, y, y_pred, sample_weight):
     """Adds a batch to the running loss and metrics; returns this replica's part of the loss."""
-    rows = tf.cast(share.rows, tf.float32)
+    rows = share.rows
     # A replica without examples has the mean of nothing.
     part = tf.where(rows > 0, tf.cast(loss, tf.float32) * share.of_loss, 0.0)
     # Summed over the replicas: the loss of all examples, as often as there are examples.

@@ -21,6 +21,7 @@ from keras_bert.training.runs.resumed_callbacks import ResumedCallbacks, history
 from keras_bert.training.runs.run_checkpoints import CheckpointWarning, RunCheckpoints
 from keras_bert.training.runs.run_identity import data_identity, differences, run_identity
 from keras_bert.training.runs.stop_signals import StopSignals
+from keras_bert.training.schedules import run_schedule
 
 __all__ = ["ExactResume"]
 
@@ -161,8 +162,7 @@ class ExactResume:
         Raises:
             ValueError: If the folder has checkpoints of another run.
         """
-        optimizer = getattr(self._model.optimizer, "inner_optimizer", self._model.optimizer)
-        self._schedule = getattr(optimizer, "_learning_rate", None)
+        self._schedule = run_schedule(self._model.optimizer)
         self._first = options.get("initial_epoch", 0)
         self._batches = self._size(x, options)
         self._data, self._group = x, self._model.steps_per_execution
@@ -425,7 +425,6 @@ class ExactResume:
         if len(self._held) < len(held):
             return None
         schedule, history = self._schedule, history_of(self._callbacks)
-        has_run = hasattr(schedule, "start_run")
         return {
             "format": _FORMAT,
             "step": self._step,
@@ -434,7 +433,7 @@ class ExactResume:
             "stop": bool(self._model.stop_training),
             "finished": kind == "final",
             "seeds": self._seeds,
-            "schedule": [schedule.first_step, schedule.total_steps] if has_run else None,
+            "schedule": schedule and [schedule.first_step, schedule.total_steps],
             "history": {"epochs": list(history.epoch), "scores": history.history},
             "callbacks": callbacks,
             "identity": self._identity,

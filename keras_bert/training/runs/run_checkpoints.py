@@ -327,17 +327,16 @@ def as_run_checkpoints(checkpoints, save_every=None, keep=None) -> RunCheckpoint
     Raises:
         ValueError: If options are given that nothing follows from.
     """
-    given = [n for n, v in (("save_every", save_every), ("keep", keep)) if v is not None]
+    options = {"save_every": save_every, "keep": keep}
+    given = {name: value for name, value in options.items() if value is not None}
     if checkpoints is None or isinstance(checkpoints, RunCheckpoints):
         if given:
             raise ValueError(
-                f"{given[0]} goes with checkpoints=FOLDER; received checkpoints={checkpoints!r}."
+                f"{next(iter(given))} goes with checkpoints=FOLDER; received "
+                f"checkpoints={checkpoints!r}."
             )
         return checkpoints
-    return RunCheckpoints(
-        checkpoints,
-        **{n: v for n, v in (("save_every", save_every), ("keep", keep)) if v is not None},
-    )
+    return RunCheckpoints(checkpoints, **given)
 
 
 def _rank(name):

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 import keras_bert as kb
-from keras_bert.training.distribution import check_strategy, shared_by_examples, shared_number
-from keras_bert.training.distribution.shares import loss_share
+from keras_bert.training.distribution import check_scope, shared_by_examples, shared_number
+from keras_bert.training.distribution.loss_shares import loss_share
 from keras_bert.training.losses import MaskedTokens
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -18,7 +18,7 @@ def test_asynchronous_training_is_refused():
     kind = tf.distribute.experimental.ParameterServerStrategy
     model = types.SimpleNamespace(_distribute_strategy=object.__new__(kind))
     with pytest.raises(ValueError, match="ParameterServerStrategy is not supported: its workers"):
-        check_strategy(model)
+        check_scope(model)
 
 
 def test_a_model_is_trained_where_it_was_made(tiny_checkpoint):
@@ -45,6 +45,14 @@ def test_datasets_are_shared_by_examples():
     dataset = shared_by_examples(tf.data.Dataset.range(3))
     policy = dataset.options().experimental_distribute.auto_shard_policy
     assert policy == tf.data.experimental.AutoShardPolicy.DATA
+
+
+def test_windows_of_texts_are_not_cut_apart(tiny_checkpoint):
+    model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint), seq_length=8, stride=2)
+    _, dataset = model._labelled_data([("where is my card? " * 3, "question")])
+    assert shared_by_examples(dataset, replicas=1) is not None
+    with pytest.raises(ValueError, match="cannot be cut into 2 replicas' parts: it has more"):
+        shared_by_examples(dataset, replicas=2)
 
 
 def test_one_device_has_its_own_number():

@@ -3,12 +3,13 @@
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+
+from keras_bert.launching.shares import free_ports
 
 SCRIPT = pathlib.Path(__file__).with_name("tasks_under_strategies.py")
 ROOT = pathlib.Path(__file__).parents[3]
@@ -62,17 +63,6 @@ def check_mirrored(found, tolerance=1e-5):
     for name in names:
         check_equal(found["mirrored", *name], found["one", *name], tolerance)
     return names
-
-
-def free_ports(count):
-    """Ports that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def workers(checkpoint, folder, *arguments):
