@@ -69,6 +69,7 @@ RECIPE = {
     "warmup": 0.1,
     "clip": 1.0,
     "seq_length": 128,
+    "examples": None,
 }
 
 
@@ -151,31 +152,38 @@ def parallel(train, test):
     )
 
 
-QUESTIONS = {"epochs": 2, "batch_size": 16, "seq_length": 384}
+#: Sets of which a part, drawn at random, will do.
+PART = {"examples": 2000}
+QUESTIONS = {"epochs": 2, "batch_size": 16, "seq_length": 384, "examples": 1000}
 #: An encoder that nobody has trained takes larger steps.
 FROM_SCRATCH = {"learning_rate": 1e-3}
 SETS = {
     "wnut17": Set("tags", conll(["wnut17train.conll"], ["emerging.test.annotated"]), entities),
     "btc_ner": Set(
-        "tags", conll([f"{part}.conll" for part in "abefg"], ["h.conll"]), entities, {"epochs": 2}
+        "tags",
+        conll([f"{part}.conll" for part in "abefg"], ["h.conll"]),
+        entities,
+        {**PART, "epochs": 2},
     ),
     "squad_v11": Set("spans", files("train.json", "eval.json"), squad, QUESTIONS),
     "stsb_multi": Set(
         "values",
         files("stsb-en-train.csv", "stsb-en-test.csv", label_kind="value"),
         correlation,
-        {"learning_rate": 5e-5},
+        {**PART, "learning_rate": 5e-5},
     ),
-    "snli_dev_test": Set("classes", parallel("dev", "test"), accuracy),
+    "snli_dev_test": Set("classes", parallel("dev", "test"), accuracy, PART),
     "mrpc": Set(
-        "classes", files("msr-para-train.tsv", "msr-para-test.tsv", label_kind="class"), mrpc
+        "classes", files("msr-para-train.tsv", "msr-para-test.tsv", label_kind="class"), mrpc, PART
     ),
-    "sst2_sentences": Set("classes", files("train.tsv", "test.tsv", label_kind="class"), accuracy),
+    "sst2_sentences": Set(
+        "classes", files("train.tsv", "test.tsv", label_kind="class"), accuracy, PART
+    ),
     "waimai_10k": Set(
         "classes",
         halves("waimai_10k.csv", 0.8, label_kind="class"),
         accuracy,
-        FROM_SCRATCH,
+        {**PART, **FROM_SCRATCH},
         chinese=True,
     ),
     "uner_zh_gsdsimp": Set(
@@ -209,7 +217,7 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--torch-python", default="build/peers/torch/bin/python")
-    parser.add_argument("--examples", type=int, help="at most that many of each, drawn at random")
+    parser.add_argument("--examples", type=int, help="in place of the recipe's: at most that many")
     parser.add_argument("--epochs", type=int, help="in place of the recipe's")
     return parser.parse_args(argv)
 
@@ -274,8 +282,9 @@ def run(name: str, framework: str, seed: int, recipe: dict, arguments) -> dict:
 
 def recipe_of(name: str, arguments) -> dict:
     """What two runs must share to be compared."""
-    recipe = {**RECIPE, **SETS[name].recipe, "examples": arguments.examples}
-    return recipe | ({"epochs": arguments.epochs} if arguments.epochs else {})
+    given = {"examples": arguments.examples, "epochs": arguments.epochs}
+    given = {key: value for key, value in given.items() if value}
+    return {**RECIPE, **SETS[name].recipe, **given}
 
 
 def read_runs(path: pathlib.Path) -> list[dict]:

@@ -82,14 +82,40 @@ def task_run(kind: str, model: str, train: str, test: str, names, seed: int, rec
     history = task.fit(read[0], batch_size=recipe["batch_size"], epochs=recipe["epochs"], verbose=0)
     seconds = time.perf_counter() - started
     started = time.perf_counter()
-    answers = task.predict([text for text, _ in read[1]])
+    texts = [text for text, _ in read[1]]
+    answers = task.predict(texts)
+    answered = time.perf_counter() - started
     return {
         "answers": [ANSWERS[kind](answer) for answer in answers],
+        "spans": checked_spans(kind, task, texts, answers),
         "losses": history.history["loss"],
         "rows": int(task.optimizer.iterations) * recipe["batch_size"] // recipe["epochs"],
         "train_seconds": seconds,
-        "answer_seconds": time.perf_counter() - started,
+        "answer_seconds": answered,
     }
+
+
+def checked_spans(kind: str, task, texts, answers) -> dict | None:
+    """How many answers are parts of texts, and which of them are not what stands there."""
+    if kind == "tags":
+        from keras_bert.text.words import join_words
+
+        # Once as words and once as a text in which nobody has marked any.
+        wholes = [join_words(words)[0] for words in texts]
+        found = [*answers, *task.predict(wholes)]
+        spans = [(t, e) for t, a in zip(wholes * 2, found, strict=True) for e in a["entities"]]
+    elif kind == "spans":
+        spans = [(t[1], a) for t, a in zip(texts, answers, strict=True) if a["text"]]
+    else:
+        return None
+    wrong = [
+        (text, span)
+        for text, span in spans
+        if text[span["start"] : span["end"]] != span["text"]
+        or not span["text"]
+        or span["text"] != span["text"].strip()
+    ]
+    return {"count": len(spans), "wrong": [[text, str(span)] for text, span in wrong[:10]]}
 
 
 if __name__ == "__main__":
