@@ -153,12 +153,14 @@ def parallel(train, test):
 
 
 #: Sets of which a part, drawn at random, will do.
-PART = {"examples": 2000}
-QUESTIONS = {"epochs": 2, "batch_size": 16, "seq_length": 384, "examples": 1000}
+PART = {"examples": 1500}
+QUESTIONS = {"epochs": 2, "batch_size": 16, "seq_length": 384, "examples": 800}
 #: An encoder that nobody has trained takes larger steps.
 FROM_SCRATCH = {"learning_rate": 1e-3}
 SETS = {
-    "wnut17": Set("tags", conll(["wnut17train.conll"], ["emerging.test.annotated"]), entities),
+    "wnut17": Set(
+        "tags", conll(["wnut17train.conll"], ["emerging.test.annotated"]), entities, PART
+    ),
     "btc_ner": Set(
         "tags",
         conll([f"{part}.conll" for part in "abefg"], ["h.conll"]),
