@@ -36,6 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="number of the version (the next one)",
     )
     parser.add_argument(
+        "--keep",
+        type=arguments.positive_int,
+        metavar="N",
+        help="versions that stay, the new one among them; older ones are removed (all stay)",
+    )
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="measure batches on this machine; write batching.config and models.config",
+    )
+    parser.add_argument(
         "--no-verify", action="store_true", help="do not ask what was written in a fresh process"
     )
 
@@ -46,17 +57,27 @@ def run(args: argparse.Namespace) -> int:
     from keras_bert import export
     from keras_bert.export.ask import METADATA
 
-    path = export.saved_model(model, args.output, version=args.version, verify=not args.no_verify)
+    path = export.saved_model(
+        model,
+        args.output,
+        version=args.version,
+        verify=not args.no_verify,
+        keep=args.keep,
+        tune=args.tune,
+    )
     print(f"wrote {path}")
     record = json.loads((Path(path) / METADATA).read_text(encoding="utf-8"))
     for check in record["checks"]:
         print(f"verified: {_in_words(check)}")
     if not record["checks"]:
         print("not verified")
+    print(f"for TensorFlow Serving {record['oldest_tensorflow_serving']} and newer")
     return 0
 
 
 def _in_words(check: Mapping) -> str:
+    if "passed" in check:
+        return f"{check['check']}: {'yes' if check['passed'] else 'no'}"
     return (
         f"{check['check']} ({check['texts']} texts, largest difference "
         f"{check['max_difference']:.1g}, {check['tolerance']:.0g} allowed)"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TextIO
 
 from keras_bert.cli import arguments
-from keras_bert.cli.complete_file import complete_file
 from keras_bert.cli.tasks import TASKS, is_data, read_data, task_of_model
 from keras_bert.cli.trained_model import load_model, model_file, require_kind
+from keras_bert.complete_file import complete_file
 from keras_bert.data.examples import Text, counted
 from keras_bert.data.sources import read_texts
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from keras_bert import __version__
 from keras_bert.cli import arguments
-from keras_bert.cli.complete_file import complete_file
 from keras_bert.cli.tasks import TASKS, read_data
 from keras_bert.cli.trained_model import MODEL_NAME
 from keras_bert.cli.under_strategy import under_strategy
+from keras_bert.complete_file import complete_file
 from keras_bert.data.examples import Examples
 from keras_bert.launching.exit_codes import DONE, INTERRUPTED
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from keras_bert.cli import arguments
-from keras_bert.cli.complete_file import complete_file
+from keras_bert.complete_file import complete_file
 
 _DESCRIPTION = """\
 Learns a WordPiece vocabulary from text files (UTF-8, also .gz) and writes it as vocab.txt.

@@ -30,7 +30,7 @@ import numpy as np
 __all__ = ["ExportedModel", "ask", "call", "find_version", "load", "main"]
 
 #: Written into every version's folder by the export.
-METADATA = os.path.join("assets.extra", "keras_bert.json")
+METADATA = "keras_bert.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ExportedModel:
         text_inputs: Names of ``serving_default``'s inputs, in order: one for single texts, two
             for pairs, for questions and contexts, or for prompts and their choices.
         metadata: What the export says about itself: labels, versions, checks passed; ``{}`` if
-            it has no ``assets.extra/keras_bert.json``.
+            it has no ``keras_bert.json``.
     """
 
     path: str

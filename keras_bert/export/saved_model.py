@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
-from keras_bert.export import verification, versions
-from keras_bert.export.answers import dense_answers, dense_text_answers
-from keras_bert.export.ask import METADATA
+from keras_bert.export import tuning, versions, warmup
 from keras_bert.export.errors import ExportError
-from keras_bert.models.answering import INPUT_SIGNATURE, UntrainedHeadWarning
+from keras_bert.export.graph_ops import graph_ops
+from keras_bert.export.record import make_record, write_record
+from keras_bert.export.requests import Request, make_requests
+from keras_bert.export.signatures import input_specs, make_signatures
+from keras_bert.export.verification import verify as verify_export
+from keras_bert.models.answering import UntrainedHeadWarning
 from keras_bert.models.task import TaskModel
 
 __all__ = ["saved_model"]
@@ -30,6 +31,10 @@ def saved_model(
     version: int | None = None,
     sample: Sequence | None = None,
     verify: bool = True,
+    *,
+    lengths: Sequence[int] | str | None = None,
+    keep: int | None = None,
+    tune: bool = False,
 ) -> str:
     """Writes a task model to ``directory/VERSION`` as a SavedModel that takes raw strings.
 
@@ -40,16 +45,23 @@ def saved_model(
       answers. For a classifier ``label`` string (batch,), ``probability`` float32 (batch,),
       ``probabilities`` float32 (batch, classes); of any number of labels ``labels`` string
       (batch, most) and ``probabilities``; of a number ``value`` float32 (batch,).
+    - ``examples``: ``examples`` string (batch,), each a serialised ``tf.Example`` whose features
+      are called as those inputs → the same answers.
     - ``tokens``: ``input_word_ids``, ``input_mask``, ``input_type_ids`` int32 (batch, seq) → the
       same answers. Not where a text may be several rows, as with a ``stride``.
+    - ``classify`` of a classifier and ``regress`` of one that answers numbers, for TF Serving's
+      calls of those names: ``inputs`` string (batch,), serialised ``tf.Example`` protos, →
+      ``classes`` string and ``scores`` float32 (batch, classes), or ``outputs`` float32 (batch,).
 
     Answers of which texts have different numbers are padded to the longest of the batch: strings
     with "", whole numbers with -1, floats with 0.
 
     Texts are cut to the preprocessor's ``seq_length``, or read in windows, and padded to the
-    longest of the batch, inside the graph. Weights are stored once; the vocabulary travels as
-    ``assets/vocab.txt``, and ``assets.extra/keras_bert.json`` tells labels, versions and the checks
-    passed.
+    longest of the batch and on to the next of a few ``lengths``, inside the graph. Weights are
+    stored once; the vocabulary travels as ``assets/vocab.txt``, ``keras_bert.json`` and
+    ``MODEL_CARD.md`` tell labels, signatures, limits, sizes, versions and the checks passed, and
+    ``assets.extra/tf_serving_warmup_requests`` has TF Serving try every signature before it
+    switches to the version.
 
     The version is written beside its place and renamed into it, so that a server polling
     ``directory`` never sees half a model; on any failure nothing is left and nothing that
@@ -63,14 +75,24 @@ def saved_model(
         sample: Texts, or pairs of texts, to verify with; default: a few difficult ones.
         verify: Whether to load what was written in a fresh process without keras_bert and
             compare its answers with the model's: floats within 1e-5, strings equal.
+        lengths: Lengths that rows are padded to, rising up to ``seq_length``; or "longest" for
+            no more than each batch needs; default: 8, 12, 16, 24, ... A server then meets few
+            shapes, for each of which oneDNN makes kernels. What the preprocessor itself is told
+            by ``pad_to`` counts more.
+        keep: How many versions stay, the new one among them: older ones are removed once it is
+            there. Default: all.
+        tune: Whether to measure how batches of the sample's texts fare on this machine, and to
+            write what follows for TF Serving: ``batching_params.pbtxt`` in the version, and
+            ``batching.config`` and ``models.config`` in ``directory``.
 
     Returns:
         Path of the version's folder, such as ``"saved_models/NAME/1"``.
 
     Raises:
         TypeError: If ``model`` is no task model, or the sample holds something else than texts.
-        ValueError: If ``directory`` names a version, ``version`` is no valid number, or the model
-            has no preprocessor.
+        ValueError: If ``directory`` names a version, ``version`` is no valid number, ``keep`` is
+            less than 1, ``lengths`` do not rise up to ``seq_length``, or the model has no
+            preprocessor.
         OSError: If the folder cannot be written; ``FileExistsError`` if ``version`` exists,
             ``NotADirectoryError`` if a file is in the way.
         ExportError: If the SavedModel cannot be written or does not answer as the model does.
@@ -80,15 +102,42 @@ def saved_model(
         'saved_models/banking77/1'
     """
     _check_model(model)
-    target = versions.check_target(directory, version)
-    requests = verification.make_requests(model, model.text_inputs, sample) if verify else []
+    target = versions.check_target(directory, version, keep)
+    name = target.resolve().name
+    functions = make_signatures(model, lengths)
+    requests = make_requests(model, functions, sample)
     with versions.staging_folder(target) as stage:
-        module, signatures = _build(model)
-        _write(module, signatures, stage, model.preprocessor.tokenizer.vocabulary)
-        outside_core = _check_graph(stage)
-        checks = [verification.verify(model, stage, requests)] if verify else []
-        _write_record(model, stage, outside_core, checks)
-        return versions.publish(stage, target, version)
+        _write(model, functions, stage)
+        ops = graph_ops(stage)
+        checks = verify_export(model, stage, requests, functions) if verify else []
+        batching = _measure(functions, requests) if tune else None
+        sizes = batching.sizes if batching else (1, 32)
+        warmup.write_warmup(
+            stage / warmup.WARMUP_FILE,
+            name,
+            warmup.warmup_requests(requests, sizes),
+            {key: input_specs(function) for key, function in functions.items()},
+        )
+        if batching is not None:
+            tuning.write_in_version(stage, batching)
+        write_record(stage, name, make_record(model, stage, functions, ops, checks))
+        path = versions.publish(stage, target, version)
+    if batching is not None:
+        tuning.write_beside(target, batching)
+    if keep is not None:
+        versions.remove_older(target, keep)
+    return path
+
+
+def _measure(functions: Mapping, requests: Sequence[Request]) -> tuning.Batching:
+    """How batches of the texts that the export is verified with fare on this machine."""
+    inputs = requests[0].inputs
+    answer, rows = functions["serving_default"], list(zip(*inputs.values(), strict=True))
+
+    def run(batch):
+        answer(*(tf.constant(list(column), tf.string) for column in zip(*batch, strict=True)))
+
+    return tuning.measure(run, rows)
 
 
 def _check_model(model) -> None:
@@ -127,46 +176,18 @@ class _Served(tf.Module):
         self.vocabulary = None
 
 
-def _build(model) -> tuple[_Served, dict]:
-    """Traces the signatures; returns them with the variables they read."""
-
-    @_function(tuple(INPUT_SIGNATURE.values()))
-    def tokens(input_word_ids, input_mask, input_type_ids):
-        ids = {
-            "input_word_ids": input_word_ids,
-            "input_mask": input_mask,
-            "input_type_ids": input_type_ids,
-        }
-        return dense_answers(model.answers(model(ids, training=False)))
-
-    def one_row(*texts):
-        return tokens(**model.preprocessor(texts[0] if len(texts) == 1 else texts))
-
-    def any_rows(*texts):
-        return dense_text_answers(model, *texts)
-
-    text = _function(model.text_specs())(one_row if model.one_row_per_text else any_rows)
-    signatures = {"serving_default": text.get_concrete_function()}
-    if model.one_row_per_text:
-        signatures["tokens"] = tokens.get_concrete_function()
+def _write(model, functions: Mapping, stage: Path) -> None:
     # Only what is read: no optimizer state, no dropout seeds, no pooler that nobody asks.
-    read = {id(variable) for function in signatures.values() for variable in function.variables}
-    return _Served([v.value for v in model.variables if id(v.value) in read]), signatures
-
-
-def _function(signature: Sequence[tf.TensorSpec]):
-    """``tf.function`` for these inputs; without XLA, which TF Serving switches off."""
-    return tf.function(input_signature=signature, autograph=False)
-
-
-def _write(module: _Served, signatures: dict, stage: Path, vocabulary: Sequence[str]) -> None:
+    read = {id(variable) for function in functions.values() for variable in function.variables}
+    module = _Served([v.value for v in model.variables if id(v.value) in read])
+    vocabulary = model.preprocessor.tokenizer.vocabulary
     with tempfile.TemporaryDirectory(prefix="keras_bert-") as scratch:
         path = Path(scratch) / "vocab.txt"
         path.write_text("".join(f"{t}\n" for t in vocabulary), encoding="utf-8", newline="\n")
         module.vocabulary = tf.saved_model.Asset(str(path))
         try:
             with _without_notice():
-                tf.saved_model.save(module, str(stage), signatures)
+                tf.saved_model.save(module, str(stage), dict(functions))
         except (tf.errors.OpError, AssertionError, ValueError) as error:
             raise ExportError(f"The SavedModel could not be written: {error}") from error
 
@@ -181,55 +202,3 @@ def _without_notice() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _check_graph(stage: Path) -> list[str]:
-    """Returns the operations that TensorFlow itself does not have; refuses what no server runs.
-
-    Raises:
-        ExportError: If the graph asks for XLA.
-    """
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    content = saved_model_pb2.SavedModel.FromString((stage / "saved_model.pb").read_bytes())
-    graph = content.meta_graphs[0].graph_def
-    functions = graph.library.function
-    nodes = [*graph.node, *(node for function in functions for node in function.node_def)]
-    if any(item.attr["_XlaMustCompile"].b for item in [*functions, *nodes]):
-        raise ExportError(
-            "The export was not kept: the model calls a function with jit_compile=True, which TF "
-            "Serving refuses to run ('XLA compilation disabled'). Take it out of the model's call."
-        )
-    own = {function.signature.name for function in functions}
-    ops = {node.op for node in nodes} - own
-    return sorted(op for op in ops if not op.startswith("_") and not hasattr(tf.raw_ops, op))
-
-
-def _write_record(model, stage: Path, outside_core: list[str], checks: list[dict]) -> None:
-    record = {
-        "task": type(model).__name__,
-        "inputs": list(model.text_inputs),
-        "labels": list(getattr(model, "labels", None) or []),
-        "seq_length": model.preprocessor.seq_length,
-        "versions": _versions(),
-        "ops_outside_core_tensorflow": outside_core,
-        "checks": checks,
-    }
-    path = stage / METADATA
-    path.parent.mkdir(exist_ok=True)
-    text = json.dumps(record, indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8", newline="\n")
-
-
-def _versions() -> dict[str, str]:
-    import tensorflow_text
-
-    # Upwards, but only for the number: the package is there, or this would not run.
-    import keras_bert
-
-    return {
-        "keras_bert": keras_bert.__version__,
-        "tensorflow": tf.__version__,
-        "tensorflow_text": tensorflow_text.__version__,
-        "keras": keras.__version__,
-    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import json
 import os
 import site
@@ -18,161 +17,18 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.export.answers import dense_answers, dense_text_answers
+from keras_bert.export.comparison import TOLERANCE, Answers, compare
 from keras_bert.export.errors import ExportError
+from keras_bert.export.requests import Request, token_ids
+from keras_bert.export.signatures import input_specs
 
-__all__ = ["TOLERANCE", "Request", "compare", "make_requests", "verify"]
+__all__ = ["verify"]
 
-#: Largest absolute difference allowed between a float of the export and of the Keras model.
-TOLERANCE = 1e-5
-#: Texts per request: enough for rows of different lengths to share a batch.
-_BATCH = 32
 #: Loading takes seconds; a large model on a busy machine may take minutes.
 _TIMEOUT_SECONDS = 600
 
-_SAMPLE = (
-    "My card has not arrived",
-    "",
-    "Crème brûlée à la façade, ÅNGSTRÖM und Straße",
-    "我的卡还没有到。",
-    "Где моя карта? Η κάρτα ΜΟΥ; مرحبا",
-    "thanks 🙂👍🏽 👩‍👩‍👧",
-    "tab\tnew line\nand a word thatisverylongbutwithoutanyspace, [MASK]!",
-    b"ill-formed \xff\xc3 bytes",
-)
 
-Answers = dict[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """One call of one signature.
-
-    Attributes:
-        signature: Its name.
-        inputs: For each of its inputs a column: a list of bytes, or of lists of them of one
-            length, or rows of ids.
-    """
-
-    signature: str
-    inputs: Mapping[str, Sequence]
-
-    def to_json(self) -> dict:
-        """Returns the request as TF Serving's REST API would take it."""
-        inputs = {name: list(map(_jsonable, column)) for name, column in self.inputs.items()}
-        return {"signature_name": self.signature, "inputs": inputs}
-
-
-def _jsonable(item):
-    if isinstance(item, list):
-        return list(map(_jsonable, item))
-    return {"b64": base64.b64encode(item).decode()} if isinstance(item, bytes) else item
-
-
-def make_requests(model, text_inputs: Sequence[str], sample: Sequence | None) -> list[Request]:
-    """Makes the requests that an export has to answer as the model does.
-
-    Args:
-        model: The task model.
-        text_inputs: Names of ``serving_default``'s inputs.
-        sample: The user's texts or pairs, or None for a small set of difficult ones: empty, longer
-            than the model reads, accents, other scripts, emoji, bytes that are not UTF-8.
-
-    Returns:
-        Requests for ``serving_default``, among them one with no text at all, and for ``tokens``
-        where there is that signature.
-
-    Raises:
-        TypeError: If an item of the sample is no text, or no pair where the model takes pairs.
-        ValueError: If the sample is empty.
-    """
-    several = {spec.name for spec in model.text_specs() if spec.shape.rank == 2}
-    kinds = [name in several for name in text_inputs]
-    if sample is None:
-        batches = _difficult(model.preprocessor.seq_length, kinds)
-    else:
-        rows = [_as_row(item, i, text_inputs, kinds) for i, item in enumerate(_listed(sample))]
-        batches = [rows[i : i + _BATCH] for i in range(0, len(rows), _BATCH)]
-    requests = [_text_request(text_inputs, rows) for rows in [*batches, []]]
-    if not model.one_row_per_text:
-        return requests
-    ids = {name: ids.numpy().tolist() for name, ids in _token_ids(model, requests[0]).items()}
-    return [*requests, Request("tokens", ids)]
-
-
-def _difficult(seq_length: int, kinds: Sequence[bool]) -> list[list[tuple]]:
-    """The built-in sample: one batch of short rows, one of rows longer than the model reads.
-
-    Args:
-        seq_length: Most tokens of a row.
-        kinds: For each input whether it is several texts per example.
-    """
-    # Apart, because a batch is as wide as its longest row and the short ones need no width.
-    long = "card " * (seq_length + 8)
-    columns = []
-    for place, several in enumerate(kinds):
-        turned = [_SAMPLE[3 * more :] + _SAMPLE[: 3 * more] for more in (place, place + 1)]
-        columns.append(list(map(list, zip(*turned, strict=True))) if several else turned[0])
-    long_rows = [
-        tuple(
-            [text, "other"] if several else text
-            for part, several in enumerate(kinds)
-            for text in [long if part == place else "short"]
-        )
-        for place in range(len(kinds))
-    ]
-    return [list(zip(*columns, strict=True)), long_rows]
-
-
-def _listed(sample: Sequence) -> list:
-    if isinstance(sample, str | bytes):
-        raise TypeError(f"sample must be a list of texts; received the single text {sample!r:.60}.")
-    rows = list(sample)
-    if not rows:
-        raise ValueError("sample is empty; give some texts, or None for the built-in ones.")
-    return rows
-
-
-def _as_row(item, position: int, text_inputs: Sequence[str], kinds: Sequence[bool]) -> tuple:
-    row = (item,) if len(text_inputs) == 1 else item
-    fits = isinstance(row, tuple | list) and len(row) == len(text_inputs)
-    if not fits or not all(map(_is_input, row, kinds)):
-        names = ", ".join(text_inputs)
-        wanted = {1: "a text", 2: f"a pair ({names})"}.get(len(text_inputs), f"texts ({names})")
-        raise TypeError(f"sample[{position}] must be {wanted}; received {item!r:.80}.")
-    return tuple(row)
-
-
-def _is_input(value, several: bool) -> bool:
-    """Whether a value is a text; or, where an input is several texts, a list of them."""
-    if several:
-        return isinstance(value, tuple | list) and all(_is_input(text, False) for text in value)
-    return isinstance(value, str | bytes)
-
-
-def _text_request(text_inputs: Sequence[str], rows: Sequence[tuple]) -> Request:
-    columns = list(zip(*rows, strict=True)) or [()] * len(text_inputs)
-    return Request(
-        "serving_default",
-        {name: _as_column(column) for name, column in zip(text_inputs, columns, strict=True)},
-    )
-
-
-def _as_column(values: Sequence) -> list:
-    """Texts as bytes; lists of texts padded with empty ones to the longest of them."""
-    if not any(isinstance(value, tuple | list) for value in values):
-        return [value.encode() if isinstance(value, str) else value for value in values]
-    most = max(map(len, values))
-    return [_as_column([*value, *[b""] * (most - len(value))]) for value in values]
-
-
-def _token_ids(model, request: Request) -> dict[str, tf.Tensor]:
-    if request.signature == "tokens":
-        return {name: tf.constant(rows, tf.int32) for name, rows in request.inputs.items()}
-    columns = [tf.constant(column, tf.string) for column in request.inputs.values()]
-    return model.preprocessor(tuple(columns) if len(columns) > 1 else columns[0])
-
-
-def verify(model, folder: Path, requests: Sequence[Request]) -> dict:
+def verify(model, folder: Path, requests: Sequence[Request], functions: Mapping) -> list[dict]:
     """Compares the SavedModel in ``folder`` with the model it was made from.
 
     The SavedModel is loaded by a Python of its own that runs ``ask.py`` by its path and imports
@@ -183,35 +39,77 @@ def verify(model, folder: Path, requests: Sequence[Request]) -> dict:
         model: The task model.
         folder: The SavedModel.
         requests: From ``make_requests``.
+        functions: The functions that were written, by signature.
 
     Returns:
-        The check as it goes into the export's record, with the largest difference found.
+        The checks as they go into the export's record: the largest difference from the Keras model,
+        and whether the functions' answers are the same to the last bit.
 
     Raises:
         ExportError: If the fresh process fails, or an answer differs: floats by more than
             ``TOLERANCE``, everything else at all. A label alone may differ where the two
             largest probabilities are within ``TOLERANCE`` of each other.
     """
-    with _fresh_process(folder, requests) as wait_for_answers:
+    with _fresh_process(folder, requests) as wait_for_answers, tf.device("/CPU:0"):
         expected = _keras_answers(model, requests)  # Meanwhile the other process starts.
+        traced = _traced_answers(functions, requests)
         answers = wait_for_answers()
     differences = [
         compare(request, *both) for request, *both in zip(requests, expected, answers, strict=True)
     ]
-    return {
-        "check": "answers of a fresh process equal the Keras model's",
-        "requests": len(requests),
-        "texts": sum(len(next(iter(request.inputs.values()))) for request in requests),
-        "max_difference": max(differences),
-        "tolerance": TOLERANCE,
-    }
+    same = all(map(_same_bits, traced, answers))
+    return [
+        {
+            "check": "answers of a fresh process equal the Keras model's",
+            "requests": len(requests),
+            "texts": sum(len(next(iter(request.inputs.values()))) for request in requests),
+            "max_difference": max(differences),
+            "tolerance": TOLERANCE,
+        },
+        {"check": "to the last bit they are those of the functions written", "passed": same},
+    ]
+
+
+def _same_bits(one: Answers, other: Answers) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[n], other[n]) for n in one)
+
+
+def _traced_answers(functions: Mapping, requests: Sequence[Request]) -> list[Answers]:
+    """What the signatures answer as they were before they were written."""
+    found = []
+    for request in requests:
+        function = functions[request.signature]
+        specs = input_specs(function).items()
+        answers = function(*(_tensor(request.inputs[name], spec) for name, spec in specs))
+        found.append({name: tensor.numpy() for name, tensor in answers.items()})
+    return found
+
+
+def _tensor(values: Sequence, spec: tf.TensorSpec) -> tf.Tensor:
+    """A column; an empty one has lost its other axes."""
+    shape = None if len(values) else (0,) * spec.shape.rank
+    return tf.constant(values, spec.dtype, shape=shape)
 
 
 def _keras_answers(model, requests: Sequence[Request]) -> list[Answers]:
     """The model's own answers, through a function of its own and the preprocessor as it is."""
     answer = _row_answers(model) if model.one_row_per_text else _text_answers(model)
-    with tf.device("/CPU:0"):
-        return [{n: t.numpy() for n, t in answer(request).items()} for request in requests]
+    found = []
+    for request in requests:
+        asked = Request("serving_default", request.texts) if request.texts else request
+        answers = {name: tensor.numpy() for name, tensor in answer(asked).items()}
+        found.append(_as_form(model, request.signature, answers))
+    return found
+
+
+def _as_form(model, signature: str, answers: Answers) -> Answers:
+    """Answers in the form of TF Serving's own calls, where it is one of those."""
+    if signature == "classify":
+        scores = answers["probabilities"]
+        classes = [[label.encode() for label in model.labels] for _ in scores]
+        shape = (len(scores), len(model.labels))
+        return {"classes": np.array(classes, object).reshape(shape), "scores": scores}
+    return {"outputs": answers["value"]} if signature == "regress" else answers
 
 
 def _row_answers(model):
@@ -224,7 +122,7 @@ def _row_answers(model):
         input_signature=[spec],
         autograph=False,
     )
-    return lambda request: answer(_token_ids(model, request))
+    return lambda request: answer(token_ids(model, request))
 
 
 def _text_answers(model):
@@ -235,11 +133,7 @@ def _text_answers(model):
     )
 
     def answer_request(request):
-        columns = [(request.inputs[spec.name], spec.shape.rank) for spec in specs]
-        # An empty list has lost its other axis.
-        return answer(
-            *(tf.constant(c, tf.string, shape=None if c else (0,) * rank) for c, rank in columns)
-        )
+        return answer(*(_tensor(request.inputs[spec.name], spec) for spec in specs))
 
     return answer_request
 
@@ -321,81 +215,3 @@ def _to_array(output: Mapping) -> np.ndarray:
     if output["dtype"] == "object":
         values = [base64.b64decode(value["b64"]) for value in values]
     return np.array(values, output["dtype"]).reshape(output["shape"])
-
-
-def compare(request: Request, expected: Answers, answer: Answers) -> float:
-    """Compares one answer of the export with the model's.
-
-    Returns:
-        The largest absolute difference of their floats.
-
-    Raises:
-        ExportError: If they differ more than ``verify`` allows; it says where.
-    """
-    if expected.keys() != answer.keys():
-        raise ExportError(
-            f"The export was not kept: {request.signature} answers {sorted(answer)}, "
-            f"the model {sorted(expected)}."
-        )
-    differences = [0.0]
-    for name, wanted in expected.items():
-        got = answer[name]
-        if wanted.dtype != got.dtype or wanted.shape != got.shape:
-            raise ExportError(
-                f"The export was not kept: {request.signature} answers {name!r} as "
-                f"{got.dtype}{got.shape}, the model as {wanted.dtype}{wanted.shape}."
-            )
-        if np.issubdtype(wanted.dtype, np.floating):
-            differences.append(_compare_floats(request, name, wanted, got))
-        else:
-            _compare_exactly(request, name, wanted, got, expected)
-    return max(differences)
-
-
-def _compare_floats(request: Request, name: str, wanted: np.ndarray, got: np.ndarray) -> float:
-    if not np.isfinite(wanted).all():
-        row = int(np.argwhere(~np.isfinite(wanted))[0][0])
-        raise ExportError(
-            f"The export was not kept: the model itself answers {name!r} with a number that is "
-            f"not finite, for {_show(request, row)}."
-        )
-    difference = np.abs(wanted.astype(np.float64) - got.astype(np.float64))
-    # Written so that NaN does not pass.
-    if difference.size and not difference.max() <= TOLERANCE:
-        where = np.unravel_index(int(np.argmax(difference)), difference.shape)
-        raise ExportError(
-            f"The export was not kept: {request.signature} answers {name!r} with "
-            f"{got[where]:.7g}, the model with {wanted[where]:.7g} (a difference of "
-            f"{difference[where]:.1e}; allowed is {TOLERANCE:.0e}), for "
-            f"{_show(request, int(where[0]))}."
-        )
-    return float(difference.max()) if difference.size else 0.0
-
-
-def _compare_exactly(request, name, wanted: np.ndarray, got: np.ndarray, expected: Answers) -> None:
-    for where in np.argwhere(wanted != got):
-        row = int(where[0])
-        if not _is_tie(expected, name, row):
-            at = tuple(where)
-            raise ExportError(
-                f"The export was not kept: {request.signature} answers {name!r} with {got[at]!r}, "
-                f"the model with {wanted[at]!r}, for {_show(request, row)}."
-            )
-
-
-def _is_tie(expected: Answers, name: str, row: int) -> bool:
-    """Whether a label is a matter of the last bits."""
-    probabilities = expected.get("probabilities")
-    if name != "label" or probabilities is None or probabilities.shape[-1] < 2:
-        return False
-    second, first = np.sort(probabilities[row])[-2:]
-    return bool(first - second <= TOLERANCE)
-
-
-def _show(request: Request, row: int) -> str:
-    """The input of one row, short enough for a message."""
-    return ", ".join(
-        f"{name} = {value if len(value) <= 60 else value[:57] + '...'}"
-        for name, column in request.inputs.items()
-        for value in [repr(column[row])]
-    )

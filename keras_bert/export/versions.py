@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["check_target", "existing_versions", "publish", "staging_folder"]
+__all__ = ["check_target", "existing_versions", "publish", "remove_older", "staging_folder"]
 
 #: TF Serving takes children of the model's folder whose name is a whole number as versions and
 #: passes over all others, so a name like this one is invisible to it.
@@ -23,19 +23,22 @@ _ABANDONED_SECONDS = 24 * 3600
 _LARGEST_VERSION = 2**63 - 1
 
 
-def check_target(directory: str | os.PathLike, version: int | None = None) -> Path:
+def check_target(
+    directory: str | os.PathLike, version: int | None = None, keep: int | None = None
+) -> Path:
     """Checks that a version can be written below ``directory``, as far as can be seen beforehand.
 
     Args:
         directory: Folder of the model, ``saved_models/NAME``; need not exist.
         version: Number wanted, or None for the next free one.
+        keep: How many versions are to stay, or None for all.
 
     Returns:
         The folder as a path.
 
     Raises:
-        ValueError: If ``directory`` is remote, is a version folder or is an export itself, or if
-            ``version`` is no number a server accepts.
+        ValueError: If ``directory`` is remote, is a version folder or is an export itself, if
+            ``version`` is no number a server accepts, or one so old that ``keep`` would remove it.
         NotADirectoryError: If a file is in the way.
         FileExistsError: If ``version`` exists already.
 
@@ -68,7 +71,20 @@ def check_target(directory: str | os.PathLike, version: int | None = None) -> Pa
     if nearest is not None and not os.path.isdir(nearest):
         raise NotADirectoryError(f"Cannot export to {text!r}: {str(nearest)!r} is a file.")
     _check_version(target, version)
+    if keep is not None:
+        _check_keep(target, version, keep)
     return target
+
+
+def _check_keep(target: Path, version: int | None, keep: int) -> None:
+    if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
+        raise ValueError(f"keep must be a whole number of at least 1, or None; received {keep!r}.")
+    newer = [number for number in existing_versions(target) if version and number > version]
+    if len(newer) >= keep:
+        raise ValueError(
+            f"version={version} with keep={keep} would be removed at once: {str(target)!r} has "
+            f"newer ones, {newer}. Leave version out for the next number."
+        )
 
 
 def _check_version(target: Path, version: int | None) -> None:
@@ -181,6 +197,25 @@ def publish(stage: Path, target: Path, version: int | None = None) -> str:
                 raise
         else:
             return str(final)
+
+
+def remove_older(target: Path, keep: int) -> list[int]:
+    """Removes all versions but the ``keep`` newest; returns the numbers removed.
+
+    Each vanishes at once: it is renamed to what servers pass over, and removed there.
+
+    Raises:
+        OSError: If one cannot be removed.
+    """
+    removed = []
+    for number in existing_versions(target)[:-keep]:
+        path = target / str(number)
+        if path.is_dir():
+            gone = target / f"{STAGING}{uuid.uuid4().hex}"
+            os.rename(path, gone)
+            shutil.rmtree(gone)
+            removed.append(number)
+    return removed
 
 
 def _flush(stage: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import warnings
 
@@ -42,6 +43,8 @@ class HeadModel(keras.Model):
         self.preprocessor = preprocessor
         self.head_is_fresh = head_is_fresh
         self.load_report = None
+        # Out of Keras' sight: a preprocessor of the moment is no layer of the model.
+        self._reads_with = _Moment()
         if preprocessor is not None:
             _check_fit(encoder.config, preprocessor, self.takes_windows)
 
@@ -82,7 +85,21 @@ class HeadModel(keras.Model):
                 f"This {type(self).__name__} was made without a vocabulary and takes ids only, no "
                 "text. Give it a preprocessor: kb.Preprocessor(tokenizer)."
             )
-        return self.preprocessor
+        return self._reads_with.preprocessor or self.preprocessor
+
+    @contextlib.contextmanager
+    def reading_with(self, preprocessor):
+        """Within it, the graphs that are made read texts with another preprocessor.
+
+        Args:
+            preprocessor: Like the model's own, but for how it pads.
+        """
+        before = self._reads_with.preprocessor
+        self._reads_with.preprocessor = preprocessor
+        try:
+            yield
+        finally:
+            self._reads_with.preprocessor = before
 
     @classmethod
     def needs_pooler(cls, config) -> bool:
@@ -304,6 +321,12 @@ class HeadModel(keras.Model):
     def get_build_config(self):
         """Nothing: the constructor builds."""
         return None
+
+
+class _Moment:
+    """What holds for a moment."""
+
+    preprocessor = None
 
 
 def _preprocessor(checkpoint, seq_length, **options):

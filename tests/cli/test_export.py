@@ -9,7 +9,9 @@ def test_a_verified_export(trained, quick, tmp_path):
     folder = tmp_path / "saved_models" / "tiny"
     code, out, err = run("export", "--model", trained.folder, "--output", folder)
     assert (code, err) == (0, "")
-    wrote, verified = out.splitlines()
+    wrote, verified, same_bits, serving = out.splitlines()
+    assert same_bits.endswith("they are those of the functions written: yes")
+    assert serving == "for TensorFlow Serving 2.12 and newer"
     assert wrote == f"wrote {folder / '1'}"
     assert verified.startswith("verified: answers of a fresh process equal the Keras model's (")
     assert "largest difference" in verified

@@ -10,7 +10,7 @@ import tensorflow as tf
 import keras_bert as kb
 from keras_bert.export import ExportError, ask
 from keras_bert.export.answers import dense_answers
-from keras_bert.export.verification import make_requests
+from keras_bert.export.requests import make_requests
 from keras_bert.models.task import TaskModel
 
 pytestmark = pytest.mark.filterwarnings("ignore::keras_bert.data.batching.TruncationWarning")
@@ -106,10 +106,10 @@ def test_a_task_of_its_own_with_ragged_answers_and_lists_of_texts(tiny_checkpoin
     with pytest.raises(TypeError, match=r"texts\[0\] must be 2 texts \(prompt, choices\)"):
         ask.ask(loaded, [("why", "good")])
     sample = [("why", ["good", "bad"]), ("what", ["this"])]
-    request = make_requests(model, model.text_inputs, sample)[0]
+    request = make_requests(model, ["serving_default"], sample)[0]
     assert request.inputs["choices"] == [[b"good", b"bad"], [b"this", b""]]
     with pytest.raises(TypeError, match=r"sample\[0\] must be a pair \(prompt, choices\)"):
-        make_requests(model, model.text_inputs, [("why", "good")])
+        make_requests(model, ["serving_default"], [("why", "good")])
 
 
 @pytest.mark.slow

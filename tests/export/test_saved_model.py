@@ -94,7 +94,11 @@ def test_signatures_have_their_names_types_and_free_sizes(loaded):
     ids = ("input_word_ids", "input_mask", "input_type_ids")
     assert described("serving_default") == ({"text": (tf.string, (None,))}, answers)
     assert described("tokens") == ({name: (tf.int32, (None, None)) for name in ids}, answers)
-    assert set(loaded.signatures) == {"serving_default", "tokens"}
+    serialized = {"examples": (tf.string, (None,))}
+    assert described("examples") == (serialized, answers)
+    classes = {"classes": (tf.string, (None, 3)), "scores": (tf.float32, (None, 3))}
+    assert described("classify") == ({"inputs": (tf.string, (None,))}, classes)
+    assert set(loaded.signatures) == {"serving_default", "tokens", "examples", "classify"}
 
 
 def test_tokens_answer_as_their_text(loaded, model, texts):
@@ -153,7 +157,12 @@ def test_it_stands_alone(exported, model, texts, tmp_path):
 
 def test_it_says_what_it_is(exported, model):
     record = json.loads((exported / ask.METADATA).read_text(encoding="utf-8"))
-    (check,) = record.pop("checks")
+    check, same_bits = record.pop("checks")
+    assert same_bits["passed"] is True
+    signatures, sizes = record.pop("signatures"), record.pop("bytes")
+    assert signatures["classify"]["outputs"]["scores"] == {"dtype": "float32", "shape": [None, 3]}
+    assert sizes["variables/variables.data-00000-of-00001"] > 4 * record.pop("parameters")
+    assert record.pop("encoder")["hidden_size"] == model.encoder.config.hidden_size
     # The two that TF Serving 2.20 links besides TensorFlow's own.
     outside = ["FastBertNormalize", "FastWordpieceTokenizeWithOffsets"]
     assert record.pop("ops_outside_core_tensorflow") == outside
@@ -163,6 +172,8 @@ def test_it_says_what_it_is(exported, model):
         "inputs": ["text"],
         "labels": model.labels,
         "seq_length": 64,
+        "stride": None,
+        "oldest_tensorflow_serving": "2.12",
     }
     assert check["texts"] > 10 and 0 <= check["max_difference"] <= check["tolerance"] == 1e-5
 
@@ -202,7 +213,7 @@ def test_pairs(own_model, texts, tmp_path):
         ask.ask(loaded, ["single"])
 
 
-def test_any_answers_and_padding_to_the_longest_text(own_model, tmp_path, monkeypatch):
+def test_any_answers_and_padding_to_few_lengths(own_model, tmp_path, monkeypatch):
     def width(self, inputs, training=None):
         batch, seq = tf.unstack(tf.shape(inputs["input_word_ids"]))
         return {"width": tf.fill([batch], seq)}
@@ -210,8 +221,16 @@ def test_any_answers_and_padding_to_the_longest_text(own_model, tmp_path, monkey
     monkeypatch.setattr(kb.BertClassifier, "call", width)
     monkeypatch.setattr(kb.BertClassifier, "answers", lambda self, raw: raw)
     loaded = ask.load(kb.export.saved_model(own_model, tmp_path / "width", verify=False))
-    for texts, wanted in ((["a"], 3), (["a b c", "a"], 5), (["a " * 100, ""], 64), ([""], 2)):
+    for texts, wanted in (
+        (["a"], 8),
+        (["a " * 7, "a"], 12),
+        (["a " * 40], 48),
+        (["a " * 100, ""], 64),
+    ):
         assert ask.ask(loaded, texts) == [{"width": wanted}] * len(texts)
+    path = kb.export.saved_model(own_model, tmp_path / "bare", verify=False, lengths="longest")
+    for texts, wanted in ((["a"], 3), (["a b c", "a"], 5), (["a " * 100, ""], 64), ([""], 2)):
+        assert ask.ask(ask.load(path), texts) == [{"width": wanted}] * len(texts)
 
 
 @pytest.mark.slow

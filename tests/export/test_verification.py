@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from keras_bert.export import ExportError, verification
-from keras_bert.export.verification import Request, compare, make_requests, verify
+from keras_bert.export.comparison import compare
+from keras_bert.export.requests import Request, make_requests
+from keras_bert.export.verification import verify
 
 REQUEST = Request("serving_default", {"text": [b"first", b"second " * 20]})
+
+SIGNATURES = ("serving_default", "examples", "tokens", "classify")
 
 
 def answer(**changes):
@@ -78,7 +82,7 @@ def test_other_outputs(change, message):
 
 
 def test_the_built_in_sample_is_hard(model):
-    requests = make_requests(model, ("text",), None)
+    requests = make_requests(model, SIGNATURES)
     asked = [r.inputs["text"] for r in requests if r.signature == "serving_default"]
     texts = [text for batch in asked for text in batch]
     assert b"" in texts and [] in asked
@@ -86,13 +90,14 @@ def test_the_built_in_sample_is_hard(model):
     assert max(lengths) > model.preprocessor.seq_length
     with pytest.raises(UnicodeDecodeError):
         b"".join(texts).decode()
-    assert requests[-1].signature == "tokens"
+    assert {r.signature for r in requests} == {"serving_default", "examples", "tokens", "classify"}
     assert json.loads(json.dumps([r.to_json() for r in requests]))
 
 
 def test_the_users_sample_replaces_it(model):
     mine = [f"text {i}" for i in range(40)]
-    *requests, empty, tokens = make_requests(model, ("text",), mine)
+    first, second, empty, *others = make_requests(model, SIGNATURES, mine)
+    requests, tokens = [first, second], next(r for r in others if r.signature == "tokens")
     assert [t for r in requests for t in r.inputs["text"]] == [text.encode() for text in mine]
     assert max(len(r.inputs["text"]) for r in requests) <= 32
     assert empty.inputs == {"text": []} and len(tokens.inputs["input_word_ids"]) == 32
@@ -109,24 +114,27 @@ def test_the_users_sample_replaces_it(model):
         (("text",), [], ValueError, "sample is empty"),
     ],
 )
-def test_a_sample_that_is_none(model, names, sample, error, message):
+def test_a_sample_that_is_none(model, monkeypatch, names, sample, error, message):
+    monkeypatch.setattr(model, "takes_pairs", len(names) == 2)
     with pytest.raises(error, match=message):
-        make_requests(model, names, sample)
+        make_requests(model, SIGNATURES, sample)
 
 
 @pytest.mark.slow
 def test_what_cannot_be_loaded_is_told_in_the_other_process_words(model, tmp_path, monkeypatch):
     monkeypatch.setattr(verification, "_keras_answers", lambda *_: [])
+    monkeypatch.setattr(verification, "_traced_answers", lambda *_: [])
     (tmp_path / "saved_model.pb").write_bytes(b"not a SavedModel")
     with pytest.raises(ExportError, match=r"(?s)exit code 1.*last words.*error: Cannot load"):
-        verify(model, tmp_path, [REQUEST])
+        verify(model, tmp_path, [REQUEST], {})
 
 
 def test_a_process_that_does_not_answer_is_ended(model, tmp_path, monkeypatch):
     monkeypatch.setattr(verification, "_TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr(verification, "_keras_answers", lambda *_: [])
+    monkeypatch.setattr(verification, "_traced_answers", lambda *_: [])
     with pytest.raises(ExportError, match=r"no answer within 0.05 seconds"):
-        verify(model, tmp_path, [REQUEST])
+        verify(model, tmp_path, [REQUEST], {})
 
 
 def test_a_process_that_knows_keras_bert_shows_nothing(tmp_path):
@@ -148,4 +156,4 @@ def test_installed_packages_alone_unless_tensorflow_is_elsewhere(monkeypatch):
 def test_without_an_interpreter_there_is_no_fresh_process(model, tmp_path, monkeypatch):
     monkeypatch.setattr(verification.sys, "executable", "")
     with pytest.raises(ExportError, match="verify=False"):
-        verify(model, tmp_path, [REQUEST])
+        verify(model, tmp_path, [REQUEST], {})

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from keras_bert.cli.complete_file import complete_file
+from keras_bert.complete_file import complete_file
 
 
 def test_a_complete_file_replaces_the_old_one(tmp_path):
