@@ -118,6 +118,19 @@ def positive_int(text: str) -> int:
     return _number(text, int, lambda number: number >= 1, "a whole number from 1 on")
 
 
+def row_lengths(text: str) -> str | list[int]:
+    """Lengths that rows are padded to: "max", or numbers that rise with commas between."""
+    if text == "max":
+        return text
+    numbers = [part.strip() for part in text.split(",")]
+    lengths = [int(part) for part in numbers if part.isascii() and part.isdecimal()]
+    if len(lengths) < len(numbers) or lengths[0] < 2 or sorted(set(lengths)) != lengths:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither max nor lengths from 2 on that rise, such as 64,128"
+        )
+    return lengths
+
+
 def port(text: str) -> int:
     """A port that a program of a user may have."""
     return _number(text, int, lambda number: 1024 <= number < 2**16, "a port from 1024 to 65535")

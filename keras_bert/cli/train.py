@@ -143,6 +143,18 @@ def _add_training(group) -> None:
         help="most tokens of a text or window (what the pretrained model allows)",
     )
     group.add_argument(
+        "--pad-to",
+        type=arguments.row_lengths,
+        metavar="LENGTHS",
+        help="pad rows to the next of these lengths, such as 64,128 or max, so that XLA and TPUs "
+        "meet few shapes (each batch's longest row; max on TPUs)",
+    )
+    group.add_argument(
+        "--drop-remainder",
+        action="store_true",
+        help="with --pad-to: leave out the texts that do not fill a batch, instead of filling it up",
+    )
+    group.add_argument(
         "--stride",
         type=arguments.count,
         metavar="N",
@@ -208,6 +220,8 @@ def _add_parts(group) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, and writes the model; returns the exit code."""
     _check_resume(args)
+    if args.drop_remainder and args.pad_to is None:
+        raise argparse.ArgumentError(None, "--drop-remainder goes with --pad-to LENGTHS")
     with under_strategy(args) as workers:
         code = (_run if workers.is_chief else _help)(args, workers.scope)
         if code == DONE:
@@ -282,6 +296,8 @@ def _trained(args, task: str, train: Examples, validation: Examples | None):
         given = {name: value for name, value in often.items() if value}
         identity = {"seed": args.seed}
         options["checkpoints"] = RunCheckpoints(args.resume, identity=identity, **given)
+    if args.pad_to is not None:
+        options |= {"pad_to": args.pad_to, "drop_remainder": args.drop_remainder}
     if args.class_weight:
         options["class_weight"] = args.class_weight
     if args.seeds:

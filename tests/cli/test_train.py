@@ -69,6 +69,23 @@ def test_optimizer_and_schedule(tiny_checkpoint, data, tmp_path, monkeypatch):
     assert (choices["optimizer"], choices["schedule"]) == (list(OPTIMIZERS), list(SCHEDULES))
 
 
+def test_lengths_reach_fit(tiny_checkpoint, data, tmp_path, monkeypatch):
+    made = []
+
+    def stop(self, *args, **kwargs):
+        made.append((kwargs.get("pad_to"), kwargs.get("drop_remainder")))
+        raise ValueError("far enough")
+
+    monkeypatch.setattr(BertClassifier, "fit", stop)
+    arguments = train(tiny_checkpoint, data, tmp_path / "out")
+    for names in ([], ["--pad-to", "max"], ["--pad-to", "16,32", "--drop-remainder"]):
+        assert "far enough" in failure(*arguments, *names)
+    assert made == [(None, None), ("max", False), ([16, 32], True)]
+    assert "goes with --pad-to" in failure(*arguments, "--drop-remainder")
+    for lengths in ("32,16", "1", "16;32", "", "max,16"):
+        assert "lengths from 2 on that rise" in failure(*arguments, "--pad-to", lengths)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
