@@ -152,7 +152,7 @@ def _add_training(group) -> None:
     group.add_argument(
         "--drop-remainder",
         action="store_true",
-        help="with --pad-to: leave out the texts that do not fill a batch, instead of filling it up",
+        help="with --pad-to: leave out texts that do not fill a batch instead of filling it up",
     )
     group.add_argument(
         "--stride",

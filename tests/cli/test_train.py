@@ -81,9 +81,9 @@ def test_lengths_reach_fit(tiny_checkpoint, data, tmp_path, monkeypatch):
     for names in ([], ["--pad-to", "max"], ["--pad-to", "16,32", "--drop-remainder"]):
         assert "far enough" in failure(*arguments, *names)
     assert made == [(None, None), ("max", False), ([16, 32], True)]
-    assert "goes with --pad-to" in failure(*arguments, "--drop-remainder")
     for lengths in ("32,16", "1", "16;32", "", "max,16"):
-        assert "lengths from 2 on that rise" in failure(*arguments, "--pad-to", lengths)
+        code, _, said = run(*arguments, "--pad-to", lengths)
+        assert code == 2 and "lengths from 2 on that rise" in said
 
 
 @pytest.mark.parametrize(
@@ -210,6 +210,7 @@ def test_goes_on_where_it_was_ended(tiny_checkpoint, data, tmp_path, monkeypatch
     [
         (("--keep", 2), "--keep goes with --resume FOLDER"),
         (("--save-every", 2), "--save-every goes with --resume FOLDER"),
+        (("--drop-remainder",), "--drop-remainder goes with --pad-to LENGTHS"),
         (("--resume", "a", "--seeds", 2), "--resume is of one run: give --seed, not --seeds"),
     ],
 )
