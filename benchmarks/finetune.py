@@ -1,4 +1,4 @@
-"""Fine-tuning speed: keras_bert's `fit` beside KerasHub's `fit` and a PyTorch loop.
+"""Fine-tuning speed: keras_bert's `fit` beside KerasHub's, the Model Garden's loop and PyTorch's.
 
 Everybody trains the same texts with AdamW (weight decay 0.01), clipping at global norm 1 and the
 dropout of the checkpoint, in batches of the same size, one epoch per measurement; the contenders
@@ -12,7 +12,8 @@ What counts: for keras_bert a whole `fit` (tokenising included; not its first on
 graph), for PyTorch the whole loop (tokenising included), for KerasHub the time from the end of the
 first step of a `fit` to the end of its last, because it traces its preprocessing anew in every
 `fit`. KerasHub pads every text to one length, so that its steps are all alike and a part of the
-epoch tells its speed.
+epoch tells its speed. The Model Garden's loop (`official.core.base_trainer`, orbit) gets ids of one
+length that were made before.
 """
 
 import pathlib
@@ -54,6 +55,8 @@ def entries(contenders: dict, work: tuple, batch: int, scale: float) -> dict:
     # One step more than is counted: the clock starts at the end of the first.
     if "KerasHub" in contenders:
         result["KerasHub"] = one("KerasHub", steps=min(steps, kerashub + 1))
+    if "Model Garden" in contenders:
+        result["Model Garden"] = one("Model Garden", steps=min(steps, kerashub + 1))
     if "KerasHub XLA" in contenders:
         result["KerasHub XLA"] = one("KerasHub XLA", steps=min(steps, kerashub_xla + 1))
     return result
@@ -110,7 +113,7 @@ def order(record: dict) -> tuple:
 
 def summary(records: Records) -> str:
     """Markdown: a row per cell."""
-    peers = ["PyTorch, grouped by length", "PyTorch", "KerasHub", "KerasHub XLA"]
+    peers = ["PyTorch, grouped by length", "PyTorch", "KerasHub", "KerasHub XLA", "Model Garden"]
     peers = [p for p in peers if any(p in one["results"] for one in records.all.values())]
     lines = [
         "| model | texts | threads | batch | keras_bert, texts/s "
@@ -134,20 +137,21 @@ def report(records: Records) -> str:
     parts = [records.heading(), "### In short", summary(records)]
     for record in sorted(records.all.values(), key=order):
         cell = record["cell"]
-        fixed = record["versions"].get("KerasHub")
+        versions = record["versions"]
+        fixed = versions.get("KerasHub") or versions.get("Model Garden")
         parts.append(
             f"### {NAMES[cell['model']]}, {KINDS[cell['texts']]}, batch {cell['batch']}, "
             f"{cell['threads']} thread{'s' * (cell['threads'] > 1)}\n\n"
             f"{record['tokens_per_text']:.0f} tokens per text; "
-            + (f"KerasHub pads to {fixed['sequence_length']}" if fixed else "no KerasHub")
-            + (f" (its default here: {fixed['default_sequence_length']})" if fixed else "")
+            + (f"padded to {fixed['sequence_length']} where there is one length" if fixed else "")
+            + (f" (KerasHub's default: {fixed['default_sequence_length']})" if fixed else "")
         )
         parts.append(table(record))
     return "\n\n".join(parts)
 
 
 def main(argv=None) -> int:
-    peers = ["PyTorch", "KerasHub", "KerasHub XLA"]
+    peers = ["PyTorch", "KerasHub", "KerasHub XLA", "Model Garden"]
     found = parser(__doc__, ["minilm"], peers)
     found.add_argument("--batches", nargs="*", type=int, choices=BATCHES, default=BATCHES)
     found.add_argument(

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the peers' environments for the benchmarks: build/peers/torch and build/peers/kerashub.
+# Makes the peers' environments for the benchmarks: build/peers/torch, kerashub and garden.
 # Each has its own, because torch and TensorFlow cannot share a process and the peers' versions
 # are pinned apart from ours. Usage: benchmarks/peers/install.sh [FOLDER]; PYTHON picks the python.
 # pip's own settings (PIP_INDEX_URL, PIP_FIND_LINKS, ...) decide where the packages come from; on a
@@ -17,3 +17,8 @@ mkdir -p "$folder"
 # KerasHub opens Hugging Face folders with safetensors, which it does not install by itself.
 "$folder/kerashub/bin/python" -m pip install -q \
     "keras-hub==0.32.*" "tensorflow==2.20.*" "tensorflow-text==2.20.*" safetensors
+
+# The Garden's own training loop, on tf_keras.
+[ -x "$folder/garden/bin/python" ] || "$python" -m venv "$folder/garden"
+"$folder/garden/bin/python" -m pip install -q \
+    "tf-models-official==2.20.*" "tensorflow==2.20.*" "tensorflow-text==2.20.*" "tf_keras==2.20.*"

@@ -20,7 +20,11 @@ CONTENDERS = {
         "load": {"jit_compile": True},
     },
     "PyTorch": {"python": "torch_python", "script": "huggingface.py"},
+    "Model Garden": {"python": "garden_python", "script": "garden.py"},
 }
+
+#: Contenders that pad every text to one length.
+ONE_LENGTH = ("KerasHub", "KerasHub XLA", "Model Garden")
 
 BERT_BASE = {
     "hidden_size": 768,
@@ -30,7 +34,7 @@ BERT_BASE = {
     "vocab_size": 30522,
 }
 
-# Lengths that people pad to. KerasHub gets the smallest that holds every text of the benchmark.
+# Lengths that people pad to. `ONE_LENGTH` get the smallest that holds every text of the benchmark.
 FIXED_LENGTHS = (32, 64, 96, 128, 192, 256, 384, 512)
 
 # Nobody sees more of a text than this.
@@ -63,6 +67,7 @@ def parser(description: str, models: list[str], peers: list[str]) -> argparse.Ar
     result.add_argument("--python", default=sys.executable, help="interpreter with keras_bert")
     result.add_argument("--torch-python", default="build/peers/torch/bin/python")
     result.add_argument("--kerashub-python", default="build/peers/kerashub/bin/python")
+    result.add_argument("--garden-python", default="build/peers/garden/bin/python")
     result.add_argument("--log", default="build/benchmarks/log.txt", help="what contenders print")
     return result
 
@@ -78,13 +83,14 @@ def start(name: str, arguments) -> Contender:
 def running(names: list[str], model: str, threads: int, texts, targets, arguments, lengths=()):
     """Starts contenders and gives them a model and texts.
 
-    Yields name -> contender, what each said of itself, and the tokens of each text. KerasHub comes
-    last: what it pads to depends on the texts. Alone it has to be told their `lengths`.
+    Yields name -> contender, what each said of itself, and the tokens of each text. Those of
+    ``ONE_LENGTH`` come last: what they pad to depends on the texts. Alone they have to be told
+    their `lengths`.
     """
     with contextlib.ExitStack() as stack:
         contenders, versions = {}, {}
-        for name in sorted(names, key=lambda name: name.startswith("KerasHub")):
-            fixed = name.startswith("KerasHub")
+        for name in sorted(names, key=lambda name: name in ONE_LENGTH):
+            fixed = name in ONE_LENGTH
             contenders[name] = stack.enter_context(start(name, arguments))
             versions[name] = contenders[name].ask(
                 "load",
