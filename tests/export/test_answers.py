@@ -88,9 +88,9 @@ def test_a_task_of_its_own_with_ragged_answers_and_lists_of_texts(tiny_checkpoin
     model = Pieces(base.encoder, windows)
     loaded = export(model, tmp_path)
     assert loaded.text_inputs == ("prompt", "choices")
-    assert set(loaded.signatures) == {"serving_default"}
+    assert set(loaded.signatures) == {"serving_default", "examples"}
     check = loaded.metadata["checks"][0]
-    assert check["requests"] == 3 and check["texts"] > 8 and 0 <= check["max_difference"] <= 1e-5
+    assert check["requests"] == 5 and check["texts"] > 8 and 0 <= check["max_difference"] <= 1e-5
     assert described(loaded) == {
         "choice": (tf.string, (None, None)),
         "size": (tf.int32, (None, None)),
@@ -134,7 +134,7 @@ def test_any_number_of_labels(tiny_checkpoint, texts, tmp_path):
     loaded = export(model, tmp_path)
     wanted = {"labels": (tf.string, (None, None)), "probabilities": (tf.float32, (None, 3))}
     assert described(loaded) == wanted
-    assert set(loaded.signatures) == {"serving_default", "tokens"}
+    assert set(loaded.signatures) == {"serving_default", "examples", "tokens", "classify"}
     answers = model.predict(texts)
     assert len({len(answer["labels"]) for answer in answers}) > 1  # else nothing is padded
     for answer, wanted in zip(ask.ask(loaded, texts), answers, strict=True):
@@ -162,7 +162,7 @@ def test_long_texts_in_windows(tiny_checkpoint, texts, tmp_path, pairs):
     model.takes_pairs = pairs
     asked = list(zip(texts, reversed(texts), strict=True)) if pairs else texts
     loaded = export(model, tmp_path)
-    assert set(loaded.signatures) == {"serving_default"}
+    assert set(loaded.signatures) == {"serving_default", "examples", "classify"}
     assert loaded.text_inputs == (("text_a", "text_b") if pairs else ("text",))
     for answer, wanted in zip(ask.ask(loaded, asked), model.predict(asked), strict=True):
         assert answer["label"] == wanted["label"]

@@ -365,6 +365,13 @@ def test_exports_at_once_and_a_kill_in_the_middle(model, tiny_checkpoint, export
 # As the server does it.
 
 
+def serialized_example(text: bytes) -> bytes:
+    """A ``tf.Example`` with a text."""
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text]))
+    features = tf.train.Features(feature={"text": feature})
+    return tf.train.Example(features=features).SerializeToString()
+
+
 @pytest.mark.slow
 def test_in_cpp_as_the_server_does(exported, model, texts, tmp_path):
     compiler = shutil.which("g++")
@@ -386,21 +393,29 @@ def test_in_cpp_as_the_server_does(exported, model, texts, tmp_path):
     linked = ("_fast_bert_normalizer.so", "_fast_wordpiece_tokenizer.so")
     libraries = ":".join(str(text_ops / name) for name in linked)
     raw = [text.encode() if isinstance(text, str) else text for text in texts]
-    column = ",".join(text.hex() or "-" for text in raw)
-    command = [program, exported, "serving_default", libraries, f"text={column}"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr[-2000:]
 
-    rows = {}
-    for line in run.stdout.splitlines():
-        name, row, *values = line.split()
-        rows[name, int(row)] = values
+    def asked(signature, name, column):
+        cells = ",".join(text.hex() or "-" for text in column)
+        command = [program, exported, signature, libraries, f"{name}={cells}"]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert run.returncode == 0, run.stderr[-2000:]
+        found = {}
+        for line in run.stdout.splitlines():
+            output, row, *values = line.split()
+            found[output, int(row)] = values
+        return found
+
+    rows = asked("serving_default", "text", raw)
     wanted = model.predict(texts)
     assert len(rows) == 3 * len(texts)
     for i, answer in enumerate(wanted):
         assert rows["label", i] == [answer["label"]]
         got = [float.fromhex(value) for value in rows["probabilities", i]]
         np.testing.assert_allclose(got, answer["probabilities"], atol=1e-5)
+    classes = asked("classify", "inputs", map(serialized_example, raw))
+    for i in range(len(texts)):
+        assert classes["scores", i] == rows["probabilities", i]
+        assert classes["classes", i] == model.labels
 
 
 def test_a_tokenizer_in_python_is_refused(model, tmp_path, monkeypatch):
