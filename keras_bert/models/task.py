@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from keras_bert.complete_file import check_destination
 from keras_bert.data.batching import TokenizedTexts
 from keras_bert.data.inputs import is_texts, labelled_texts, read_texts_argument
-from keras_bert.metrics.report import Scores, check_destination, require_matplotlib, write_report
+from keras_bert.metrics.report import Scores, require_matplotlib, write_report
 from keras_bert.models.answering import Answering, UntrainedHeadWarning
 from keras_bert.models.fitting import Fitting
 from keras_bert.models.fixed_batches import FixedBatches

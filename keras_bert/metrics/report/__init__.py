@@ -7,7 +7,7 @@ makes them of plain values, and ``Scores``, ``Table``, ``Figures`` and ``Cards``
 from keras_bert.metrics.report.classification import classification_sections
 from keras_bert.metrics.report.entities import entity_sections
 from keras_bert.metrics.report.multi_label import multi_label_sections
-from keras_bert.metrics.report.page import check_destination, write_report
+from keras_bert.metrics.report.page import write_report
 from keras_bert.metrics.report.plots import require_matplotlib
 from keras_bert.metrics.report.questions import question_sections
 from keras_bert.metrics.report.regression import regression_sections
@@ -32,7 +32,6 @@ __all__ = [
     "Scores",
     "Section",
     "Table",
-    "check_destination",
     "classification_sections",
     "entity_sections",
     "multi_label_sections",

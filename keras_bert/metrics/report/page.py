@@ -8,10 +8,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from keras_bert.complete_file import check_destination, complete_file
 from keras_bert.metrics.report.html import Html, joined, tag
 from keras_bert.metrics.report.sections import Section
 
-__all__ = ["check_destination", "page", "write_report"]
+__all__ = ["page", "write_report"]
 
 #: What a browser may load for the page: nothing. Second to having everything escaped.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -48,29 +49,8 @@ def write_report(
     """
     path = check_destination(path)
     content = page(title, sections, facts, summary).encode("utf-8")
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
-def check_destination(path: str | os.PathLike) -> Path:
-    """Returns the path of a file that can be there; to be asked before hours of predictions.
-
-    Raises:
-        OSError: If ``path`` is a folder, or its folder does not exist.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"cannot write {path}: it is a folder")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")
+    with complete_file(path) as temporary:
+        temporary.write_bytes(content)
     return path
 
 
