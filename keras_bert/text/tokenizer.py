@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_bert.text.added_tokens import AddedToken, Parts, TokenSearch, as_added_tokens
 from keras_bert.text.explanation import ExplainedPiece, Explanation
 from keras_bert.text.offsets import ENDS, UNITS, in_characters
+from keras_bert.text.token_batches import token_batches
 from keras_bert.text.vocabulary import check_vocabulary
 
 __all__ = ["SPECIAL_TOKENS", "Tokenizer"]
@@ -220,6 +221,43 @@ class Tokenizer:
             >>> tokenizer.tokenize(tf.constant("unaffable"))   # -> [14477, 20961, 3468]
         """
         return self._apply(self._find_ids, self._compiled_ids, strings)
+
+    def token_batches(
+        self,
+        texts: Any,
+        batch_size: int,
+        at_a_time: int = 256,
+        num_parallel_calls: int | None = None,
+    ) -> tf.data.Dataset:
+        """Batches of ids of a dataset's texts: quick where batches are small.
+
+        What `texts.batch(batch_size).map(tokenizer.tokenize)` gives. But many texts are tokenized
+        at a time and then cut into batches, so that the call of a graph and the hand-over between
+        threads, which for 32 tweets take as long as the tweets, are paid once for all of these.
+        `benchmarks/tokenizer.py` measures it.
+
+        Args:
+            texts: a `tf.data.Dataset` of strings (); of vectors of strings, of which each is
+                tokenized at a time and cut by itself; or a list of texts.
+            batch_size: texts of a batch.
+            at_a_time: texts that are tokenized together, which takes memory for all of them: fewer
+                where they are books.
+            num_parallel_calls: as `tf.data.Dataset.map` takes it; default: tuned by tf.data.
+
+        Returns:
+            A dataset of ragged int32 (batch, pieces), in the texts' order. The last batch has what
+            is left; of vectors each one's last. For rows as models take them, map
+            `preprocessor.pack` over it.
+
+        Raises:
+            TypeError: the dataset's elements are something else.
+            ValueError: `batch_size` or `at_a_time` is no number of texts.
+
+        Example:
+            >>> batches = tokenizer.token_batches(tf.data.TextLineDataset("corpus.txt"), 32)
+            >>> rows = batches.map(preprocessor.pack).prefetch(2)
+        """
+        return token_batches(self, texts, batch_size, at_a_time, num_parallel_calls)
 
     def tokenize_with_offsets(
         self, strings: Any, unit: str = "bytes", ends: str = "tight"
