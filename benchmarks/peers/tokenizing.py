@@ -94,9 +94,11 @@ def endless(what: str, batch_size: int):
     data, threads = tf.data.Dataset.from_tensor_slices(STATE["texts"]), STATE["threads"]
     tokenizer = STATE.get("tokenizer")
     # Ours has a way of its own for many small texts.
-    if tokenizer and what == "ids" and batch_size < AT_A_TIME and are_short(STATE["texts"]):
+    if tokenizer and batch_size < AT_A_TIME and are_short(STATE["texts"]):
         groups = data.batch(AT_A_TIME // batch_size * batch_size).cache().repeat()
         data = tokenizer.token_batches(groups, batch_size, num_parallel_calls=threads)
+        if what == "packed":
+            data = data.map(STATE["pack"], num_parallel_calls=threads)
     else:
         data = data.batch(batch_size).cache().repeat()
         data = data.map(STATE["graphs"][what], num_parallel_calls=threads)
@@ -180,7 +182,7 @@ def keras_bert_wordpiece(files):
     tokenizer = kb.WordPieceTokenizer(files["wordpiece"])
     preprocessor = kb.Preprocessor(tokenizer, seq_length=STATE["seq_length"], pad_to="max")
     keep(tokenizer.tokenize, preprocessor, offsets=tokenizer.tokenize_with_offsets)
-    STATE["tokenizer"] = tokenizer
+    STATE["tokenizer"], STATE["pack"] = tokenizer, preprocessor.pack
     return {"keras_bert": kb.__version__, "tensorflow": tf.__version__}
 
 
