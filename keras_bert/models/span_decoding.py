@@ -228,13 +228,14 @@ def has_most_context(
 
 def _candidates(starts, ends, own, in_text, n_best, max_length) -> Candidates:
     """Spans from the best starts of a row to its best ends, in the reference's order."""
+    # Not x[:, :, tf.newaxis], which LiteRT has no kernel for where shapes are unknown.
     count = tf.minimum(n_best, tf.shape(starts)[1])
     start_scores, start_places = tf.math.top_k(starts, count)
     end_scores, end_places = tf.math.top_k(ends, count)
-    length = end_places[:, tf.newaxis, :] - start_places[:, :, tf.newaxis]
+    length = tf.expand_dims(end_places, 1) - tf.expand_dims(start_places, 2)
     allowed = (length >= 0) & (length < max_length)
-    allowed &= tf.gather(own, start_places, batch_dims=1)[:, :, tf.newaxis]
-    allowed &= tf.gather(in_text, end_places, batch_dims=1)[:, tf.newaxis, :]
+    allowed &= tf.expand_dims(tf.gather(own, start_places, batch_dims=1), 2)
+    allowed &= tf.expand_dims(tf.gather(in_text, end_places, batch_dims=1), 1)
     places = tf.where(allowed)
     row_and_start, row_and_end = places[:, :2], tf.gather(places, [0, 2], axis=1)
     return Candidates(
@@ -249,7 +250,7 @@ def _best_of_each_row(starts, ends, own, in_text, max_length) -> Candidates:
     """The best span of each row, of all there are."""
     ends = tf.where(in_text, ends, LOWEST)
     ends = tf.pad(ends, [[0, 0], [0, max_length - 1]], constant_values=LOWEST)
-    reached = tf.nn.max_pool1d(ends[..., tf.newaxis], max_length, 1, "VALID")[..., 0]
+    reached = tf.nn.max_pool1d(tf.expand_dims(ends, 2), max_length, 1, "VALID")[..., 0]
     score = tf.where(own, starts, LOWEST) + reached
     start = tf.argmax(score, axis=1, output_type=tf.int32)
     near = tf.gather(ends, start[:, tf.newaxis] + tf.range(max_length), batch_dims=1)

@@ -105,7 +105,7 @@ def judged_pieces(packed: dict[str, tf.Tensor], logits: tf.Tensor, batch: tf.Ten
     piece = place + tf.gather(tf.cumsum(lengths, exclusive=True), tf.gather(source, row))
     pieces = tf.reduce_sum(lengths)
     most = tf.math.unsorted_segment_max(context, piece, pieces)
-    best = tf.where(context == tf.gather(most, piece))[:, 0]
+    best = tf.cast(tf.where(context == tf.gather(most, piece))[:, 0], tf.int32)
     # Of windows that tie, the first.
     where = tf.math.unsorted_segment_min(best, tf.gather(piece, best), pieces)
 
@@ -222,7 +222,8 @@ def entities_of_words(
         Ragged (batch, entities): ``label`` string; ``start`` and ``end`` int32, in characters;
         ``text`` string; ``score`` float32, the mean over the words.
     """
-    label, score, *spans = entity_spans(tagged, tf.size(texts), starts, ends, labels)
+    kind, score, *spans = entity_spans(tagged, tf.size(texts), starts, ends, labels)
+    label = kind.with_values(tf.gather(tf.constant(labels.types), kind.values))
     begin, end = in_characters(texts, *spans)
     text = split_by_offsets(texts, *spans)
     return {"label": label, "start": begin, "end": end, "text": text, "score": score}
@@ -241,7 +242,7 @@ def entity_spans(
         labels: See there.
 
     Returns:
-        Labels, scores, first bytes and ends, each ragged (batch, entities).
+        Numbers of types, scores, first bytes and ends, each ragged (batch, entities).
     """
     inside = tagged.entity >= 0
     entity = tf.boolean_mask(tagged.entity, inside)
@@ -253,10 +254,10 @@ def entity_spans(
     first, last = tf.math.unsorted_segment_min, tf.math.unsorted_segment_max
     kind = tf.gather(tf.constant(labels.type_of), tf.maximum(tagged.labels, 0))
     text = over(first, tf.cast(starts.value_rowids(), tf.int32))
-    per_text = tf.math.unsorted_segment_sum(tf.ones_like(text, tf.int64), text, batch)
+    per_text = tf.cast(tf.math.unsorted_segment_sum(tf.ones_like(text), text, batch), tf.int64)
     rows = tf.RaggedTensor.from_row_lengths(over(first, starts.values), per_text, validate=False)
     return (
-        rows.with_values(tf.gather(tf.constant(labels.types), over(first, kind))),
+        rows.with_values(over(first, kind)),
         rows.with_values(over(tf.math.unsorted_segment_mean, tagged.scores)),
         rows,
         rows.with_values(over(last, ends.values)),

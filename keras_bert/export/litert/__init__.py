@@ -1,0 +1,1 @@
+"""A task model as a LiteRT file."""
