@@ -313,7 +313,9 @@ def _parser() -> argparse.ArgumentParser:
         "--pair", nargs=2, action="append", metavar=("A", "B"), help="a pair; may be repeated"
     )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads (1)")
-    parser.add_argument("--metadata", action="store_true", help="print what the file says of itself")
+    parser.add_argument(
+        "--metadata", action="store_true", help="print what the file says of itself"
+    )
     parser.add_argument(
         "--requests",
         nargs=2,

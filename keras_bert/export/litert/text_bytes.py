@@ -117,10 +117,19 @@ def _characters(values: tf.Tensor, ends: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
     fits = {
         1: lead < 0x80,
         2: (lead >= 0xC2) & (lead < 0xE0) & follows[0],
-        3: (lead >= 0xE0) & (lead < 0xF0) & follows[0] & follows[1]
-        & (codes[3] >= 0x800) & ~is_half,
-        4: (lead >= 0xF0) & (lead < 0xF5) & follows[0] & follows[1] & follows[2]
-        & (codes[4] >= 0x10000) & (codes[4] < 0x110000),
+        3: (lead >= 0xE0)
+        & (lead < 0xF0)
+        & follows[0]
+        & follows[1]
+        & (codes[3] >= 0x800)
+        & ~is_half,
+        4: (lead >= 0xF0)
+        & (lead < 0xF5)
+        & follows[0]
+        & follows[1]
+        & follows[2]
+        & (codes[4] >= 0x10000)
+        & (codes[4] < 0x110000),
     }
     code, length = tf.fill(tf.shape(values), -1), tf.ones_like(values)
     for count, fit in fits.items():

@@ -18,7 +18,13 @@ from keras_bert.text.tokenizer import Tokenizer
 from keras_bert.text.utf8 import ANNOUNCED_BYTES
 from keras_bert.text.wordpiece import WordPieceTokenizer
 
-__all__ = ["LiteWordPiece", "differences", "litert_preprocessor", "why_no_strings"]
+__all__ = [
+    "LiteWordPiece",
+    "differences",
+    "litert_preprocessor",
+    "litert_tokenizer",
+    "why_no_strings",
+]
 
 #: More normalised bytes than any character becomes, blanks around it included.
 _MOST_BYTES = 16

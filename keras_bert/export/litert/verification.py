@@ -18,6 +18,7 @@ from keras_bert.export.answers import dense_answers
 from keras_bert.export.errors import ExportError
 from keras_bert.export.litert.graph import IDS, TEXTS, TOKENIZE
 from keras_bert.export.verification import Request, make_requests
+from keras_bert.models import BertMultipleChoice
 
 __all__ = ["TOLERANCE", "ask_fresh_process", "id_requests", "largest_difference", "text_requests"]
 
@@ -41,11 +42,13 @@ def text_requests(model, sample: Sequence | None) -> list[Request]:
 
 def id_requests(model, requests: Sequence[Request]) -> list[Request]:
     """Requests of the ids of texts; where there is no vocabulary, of any ids."""
-    if model.preprocessor is None or model.preprocessor.tokenizer is None:
+    if model.preprocessor is None:
         rows = np.random.default_rng(0).integers(0, model.encoder.config.vocab_size, (4, 12))
         ones = np.ones_like(rows)
-        values = zip(("input_word_ids", "input_mask", "input_type_ids"), (rows, ones, 0 * ones))
-        return [Request(IDS, {name: value.tolist() for name, value in values})]
+        ids = {"input_word_ids": rows, "input_mask": ones, "input_type_ids": 0 * ones}
+        if isinstance(model, BertMultipleChoice):
+            ids = {name: values[:, np.newaxis].repeat(2, 1) for name, values in ids.items()}
+        return [Request(IDS, {name: values.tolist() for name, values in ids.items()})]
     return [Request(IDS, _ids_of(model, request)) for request in requests]
 
 
@@ -178,7 +181,7 @@ def largest_difference(
             raise ExportError(
                 f"The export was not kept: {request.signature} answers {name!r} with "
                 f"{got[row]!r}, the model with {wanted[row]!r}, for "
-                f"{ {key: column[row] for key, column in request.inputs.items()} !r:.200}."
+                f"{ {key: column[row] for key, column in request.inputs.items()}!r:.200}."
             )
     return max(differences)
 

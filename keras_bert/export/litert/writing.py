@@ -163,7 +163,9 @@ def _signatures(copy, lengths, strings) -> tuple[dict, str | None]:
         tokenizer = copy.preprocessor.tokenizer
         reason = texts.why_no_strings(tokenizer, conversion.find_missing)
     if reason is None:
-        return found | graph.text_signatures(copy, texts.litert_preprocessor(copy.preprocessor)), None
+        return found | graph.text_signatures(
+            copy, texts.litert_preprocessor(copy.preprocessor)
+        ), None
     if strings:
         raise ExportError(f"The file cannot take strings: {reason}. strings=None leaves them out.")
     return found, reason
@@ -256,12 +258,12 @@ def _checks(model, staged: Path, sample, record: dict, max_drop) -> list[dict]:
     asked = [] if model.preprocessor is None else verification.text_requests(model, sample)
     of_ids = verification.id_requests(model, asked)
     of_texts = asked if record["text_inputs"] else []
-    answers = verification.ask_fresh_process(staged, [*of_ids, *of_texts, *_tokenized(of_texts, record)])
+    requests = [*of_ids, *of_texts, *_tokenized(of_texts, record)]
+    answers = verification.ask_fresh_process(staged, requests)
     expected = [verification.expected_answers(model, request) for request in of_ids]
     mode, checks = record["quantization"]["mode"], []
     number = sum(len(next(iter(request.inputs.values()))) for request in of_ids)
     if mode is None:
-        requests = [*of_ids, *of_texts]
         expected += [verification.expected_answers(model, request) for request in of_texts]
         worst = max(
             verification.largest_difference(request, *both)
@@ -312,5 +314,3 @@ def _token_checks(model, of_texts: Sequence[Request], answers) -> list[dict]:
         verification.largest_difference(asked, wanted, answer)
         count += len(next(iter(request.inputs.values())))
     return [{"check": "texts become the ids of the model's tokenizer", "texts": count}]
-
-
