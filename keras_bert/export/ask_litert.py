@@ -241,12 +241,25 @@ def ask(model: LoadedModel, texts: Sequence) -> list[dict[str, Any]]:
     answers = []
     for i, text in enumerate(texts):
         parts = (text,) if len(names) == 1 else text
-        if not isinstance(parts, tuple | list) or len(parts) != len(names):
-            raise TypeError(f"texts[{i}] must be {len(names)} texts {names}; got {text!r:.80}.")
+        if not _are_inputs(model, names, parts):
+            wanted = "a text" if len(names) == 1 else f"{len(names)} texts ({', '.join(names)})"
+            raise TypeError(f"texts[{i}] must be {wanted}; received {text!r:.80}.")
         inputs = {name: [part] for name, part in zip(names, parts, strict=True)}
         outputs = call(model, inputs)
         answers.append({name: _plain(values[0]) for name, values in outputs.items()})
     return answers
+
+
+def _are_inputs(model: LoadedModel, names: Sequence[str], parts) -> bool:
+    """Whether these are one text, or list of texts, for each input."""
+    if not isinstance(parts, tuple | list) or len(parts) != len(names):
+        return False
+    details = model.inputs[_TEXTS]
+    several = [len(details[name]["shape_signature"]) == 2 for name in names]
+    return all(
+        isinstance(part, tuple | list if is_list else str | bytes)
+        for part, is_list in zip(parts, several, strict=True)
+    )
 
 
 def _plain(value):

@@ -1,5 +1,6 @@
 """Texts inside a LiteRT graph: ids, spans, words and characters, against the tokenizer's own."""
 
+import itertools
 import random
 
 import numpy as np
@@ -61,7 +62,7 @@ def rows_of(flat):
     rows = {}
     for name in (name for name in flat if not name.endswith("_splits")):
         values, splits = flat[name].tolist(), flat[f"{name}_splits"].tolist()
-        rows[name] = [values[a:b] for a, b in zip(splits, splits[1:], strict=False)]
+        rows[name] = [values[a:b] for a, b in itertools.pairwise(splits)]
     return rows
 
 

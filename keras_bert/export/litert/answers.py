@@ -9,6 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_bert.export.litert.text_bytes import TextBytes
+from keras_bert.metrics.multi_label import chosen
 from keras_bert.models import (
     BertClassifier,
     BertMultipleChoice,
@@ -55,7 +56,7 @@ def probabilities(model, logits: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def _class_answers(model, preprocessor, *texts) -> dict[str, tf.Tensor]:
-    """As ``BertClassifier.answers``; of any number of labels "" stands for those it has not."""
+    """As ``BertClassifier.text_answers``."""
     ids = preprocessor(texts[0] if len(texts) == 1 else texts)
     logits = model({name: ids[name] for name in _IDS}, training=False)
     if "window_source" in ids:
@@ -64,10 +65,12 @@ def _class_answers(model, preprocessor, *texts) -> dict[str, tf.Tensor]:
         logits = merge_windows(logits, windows, model.window_pooling)
     if not model.multi_label:
         return model.answers(logits)
-    found = probabilities(model, logits)
-    number = tf.range(len(model.labels))
-    number = tf.where(found["probabilities"] >= model.threshold, number, len(model.labels))
-    return {"labels": tf.gather(tf.constant([*model.labels, ""]), number), **found}
+    # Those that the text has in the order of the labels, then "" for each that others have more.
+    has = chosen(logits, model.threshold)
+    number = tf.sort(tf.where(has, tf.range(len(model.labels)), len(model.labels)), axis=1)
+    most = tf.reduce_max(tf.reduce_sum(tf.cast(has, tf.int32), axis=1))
+    labels = tf.gather(tf.constant([*model.labels, ""]), number[:, :most])
+    return {"labels": labels, **probabilities(model, logits)}
 
 
 def _choice_answers(model, preprocessor, prompt, choices) -> dict[str, tf.Tensor]:
