@@ -5,17 +5,18 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from keras_bert.cli import arguments
+from keras_bert.cli import arguments, export_litert
 from keras_bert.cli.trained_model import load_model
 
 _DESCRIPTION = """\
 Writes a trained model as a SavedModel that takes raw text: saved_models/NAME/1, the next time
 saved_models/NAME/2. A fresh process that knows nothing of keras_bert then gives the same answers
-as the model, or nothing is written."""
+as the model, or nothing is written. With --format litert it writes one file for LiteRT (TFLite)."""
 _EXAMPLE = """\
 Example:
   keras-bert export --model runs/cards --output saved_models/cards
-  keras-bert predict --saved-model saved_models/cards "My card has not arrived" """.rstrip()
+  keras-bert predict --saved-model saved_models/cards "My card has not arrived"
+  keras-bert export --model runs/cards --format litert --output cards.tflite""".rstrip()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         type=arguments.path,
-        metavar="FOLDER",
-        help="folder of the versions, saved_models/NAME",
+        metavar="OUTPUT",
+        help="folder of the versions, saved_models/NAME; or the file, NAME.tflite",
     )
     parser.add_argument(
         "--version",
@@ -49,11 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-verify", action="store_true", help="do not ask what was written in a fresh process"
     )
+    export_litert.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Exports; returns the exit code."""
+    export_litert.check(args)
     model = load_model(args.model)
+    if args.format == "litert":
+        return export_litert.run(args, model)
     from keras_bert import export
     from keras_bert.export.ask import METADATA
 

@@ -2,8 +2,9 @@
 
 from keras_bert.export.errors import ExportError
 
-# After this line `keras_bert.export.saved_model` is the function; the module of the same name
-# stays reachable as `from keras_bert.export.saved_model import ...`.
+# After these lines `keras_bert.export.saved_model` and `.litert` are the functions; the modules of
+# the same names stay reachable as `from keras_bert.export.saved_model import ...`.
+from keras_bert.export.litert import litert
 from keras_bert.export.saved_model import saved_model
 
-__all__ = ["ExportError", "saved_model"]
+__all__ = ["ExportError", "litert", "saved_model"]

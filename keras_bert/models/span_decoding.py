@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from keras_bert.text.offsets import in_characters, split_by_offsets
 
-__all__ = ["best_answers", "has_most_context", "outputs_in_chunks"]
+__all__ = ["best_answers", "candidates_of", "has_most_context", "outputs_in_chunks"]
 
 #: Lower than any logit; unlike -inf it is a number when added to one.
 LOWEST = -1e30
@@ -124,10 +124,44 @@ def best_answers(
         first, no text twice; probabilities are shares among these. With ``allow_no_answer`` "" is
         among them.
     """
-    source, batch = packed["window_source"], tf.shape(contexts)[0]
+    batch = tf.shape(contexts)[0]
+    found, null_scores = candidates_of(
+        start_logits, end_logits, packed, batch, class_last, n_best, max_answer_length
+    )
+    ranked = _ranked(found, packed, contexts, null_scores, n_best, allow_no_answer)
+    threshold = null_threshold if allow_no_answer else float("inf")
+    return {**_answers(ranked, contexts, null_scores, threshold), "no_answer_score": null_scores}
+
+
+def candidates_of(
+    start_logits: tf.Tensor,
+    end_logits: tf.Tensor,
+    packed: dict[str, tf.Tensor],
+    batch: tf.Tensor,
+    class_last: bool = False,
+    n_best: int = 20,
+    max_answer_length: int = 30,
+    in_float64: bool = True,
+) -> tuple[Candidates, tf.Tensor]:
+    """Spans that may answer questions, and the scores for no answer.
+
+    Args:
+        start_logits: As ``best_answers`` takes them, like the rest.
+        end_logits: See there.
+        packed: See there.
+        batch: How many questions there are, int32.
+        class_last: See there.
+        n_best: See there.
+        max_answer_length: See there.
+        in_float64: As ``has_most_context`` takes it.
+
+    Returns:
+        The candidates of all questions, and float32 (batch,).
+    """
+    source = packed["window_source"]
     in_text = (packed["input_segments"] == 1) & (packed["ends"] > packed["starts"])
     own = in_text & has_most_context(
-        packed["input_segments"] == 1, source, packed["window_start"], batch
+        packed["input_segments"] == 1, source, packed["window_start"], batch, in_float64
     )
     real = packed["input_mask"] > 0
     starts, ends = (tf.where(real, x, LOWEST) for x in (start_logits, end_logits))
@@ -144,13 +178,15 @@ def best_answers(
     null_scores = tf.math.unsorted_segment_min(
         start_logits[:, place] + end_logits[:, place], source, batch
     )
-    ranked = _ranked(found, packed, contexts, null_scores, n_best, allow_no_answer)
-    threshold = null_threshold if allow_no_answer else float("inf")
-    return {**_answers(ranked, contexts, null_scores, threshold), "no_answer_score": null_scores}
+    return found, null_scores
 
 
 def has_most_context(
-    in_context: tf.Tensor, source: tf.Tensor, first: tf.Tensor, batch: tf.Tensor | int
+    in_context: tf.Tensor,
+    source: tf.Tensor,
+    first: tf.Tensor,
+    batch: tf.Tensor | int,
+    in_float64: bool = True,
 ) -> tf.Tensor:
     """Whether a token of a context is, of all windows, best looked at in this one.
 
@@ -164,6 +200,8 @@ def has_most_context(
         source: (rows,) int32: the text that each window is of.
         first: (rows,) int32: number of the first piece of the text that stands in the window.
         batch: Number of texts.
+        in_float64: Whether it is computed as the reference does, whose rounding decides ties; else
+            in whole numbers, where there is no float64.
 
     Returns:
         (rows, seq) bool.
@@ -171,8 +209,11 @@ def has_most_context(
     length = tf.reduce_sum(tf.cast(in_context, tf.int32), axis=1)
     before = tf.cumsum(tf.cast(in_context, tf.int32), axis=1) - 1
     around = tf.minimum(before, length[:, tf.newaxis] - 1 - before)
-    # In float64 and in this order, so that ties are the reference's.
-    score = tf.cast(around, tf.float64) + 0.01 * tf.cast(length, tf.float64)[:, tf.newaxis]
+    if in_float64:
+        # In this order, so that ties are the reference's.
+        score = tf.cast(around, tf.float64) + 0.01 * tf.cast(length, tf.float64)[:, tf.newaxis]
+    else:
+        score = 100 * around + length[:, tf.newaxis]
     pieces = tf.math.unsorted_segment_max(first + length, source, batch)
     base = tf.gather(tf.cumsum(pieces, exclusive=True), source) + first
     places = tf.where(in_context)
@@ -187,13 +228,14 @@ def has_most_context(
 
 def _candidates(starts, ends, own, in_text, n_best, max_length) -> Candidates:
     """Spans from the best starts of a row to its best ends, in the reference's order."""
+    # Not x[:, :, tf.newaxis], which LiteRT has no kernel for where shapes are unknown.
     count = tf.minimum(n_best, tf.shape(starts)[1])
     start_scores, start_places = tf.math.top_k(starts, count)
     end_scores, end_places = tf.math.top_k(ends, count)
-    length = end_places[:, tf.newaxis, :] - start_places[:, :, tf.newaxis]
+    length = tf.expand_dims(end_places, 1) - tf.expand_dims(start_places, 2)
     allowed = (length >= 0) & (length < max_length)
-    allowed &= tf.gather(own, start_places, batch_dims=1)[:, :, tf.newaxis]
-    allowed &= tf.gather(in_text, end_places, batch_dims=1)[:, tf.newaxis, :]
+    allowed &= tf.expand_dims(tf.gather(own, start_places, batch_dims=1), 2)
+    allowed &= tf.expand_dims(tf.gather(in_text, end_places, batch_dims=1), 1)
     places = tf.where(allowed)
     row_and_start, row_and_end = places[:, :2], tf.gather(places, [0, 2], axis=1)
     return Candidates(
@@ -208,7 +250,7 @@ def _best_of_each_row(starts, ends, own, in_text, max_length) -> Candidates:
     """The best span of each row, of all there are."""
     ends = tf.where(in_text, ends, LOWEST)
     ends = tf.pad(ends, [[0, 0], [0, max_length - 1]], constant_values=LOWEST)
-    reached = tf.nn.max_pool1d(ends[..., tf.newaxis], max_length, 1, "VALID")[..., 0]
+    reached = tf.nn.max_pool1d(tf.expand_dims(ends, 2), max_length, 1, "VALID")[..., 0]
     score = tf.where(own, starts, LOWEST) + reached
     start = tf.argmax(score, axis=1, output_type=tf.int32)
     near = tf.gather(ends, start[:, tf.newaxis] + tf.range(max_length), batch_dims=1)

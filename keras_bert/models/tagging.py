@@ -17,9 +17,12 @@ __all__ = [
     "Pieces",
     "Tagged",
     "entities_of_words",
+    "entity_spans",
+    "judged_pieces",
     "piece_targets",
     "pieces_of",
     "tag_names_of_words",
+    "tags_of_first_pieces",
     "tags_of_words",
 ]
 
@@ -75,13 +78,22 @@ def pieces_of(preprocessor, model, texts: tf.Tensor, labels: int) -> Pieces:
         labels: How many labels there are.
     """
     packed = preprocessor(texts, return_truncated=True, return_offsets=True)
-    rows, batch = tf.shape(packed["input_word_ids"])[0], tf.size(texts)
+    ids = {name: packed[name] for name in ("input_word_ids", "input_mask", "input_type_ids")}
+    return judged_pieces(packed, _in_parts(model, ids, labels), tf.size(texts))
+
+
+def judged_pieces(packed: dict[str, tf.Tensor], logits: tf.Tensor, batch: tf.Tensor) -> Pieces:
+    """As ``pieces_of``, for rows that a model has judged.
+
+    Args:
+        packed: What a ``Preprocessor`` made of the texts, with offsets and ``truncated``.
+        logits: float32 (rows, seq, labels).
+        batch: How many texts there are, int32.
+    """
+    rows = tf.shape(packed["input_word_ids"])[0]
     source = packed.get("window_source", tf.range(rows))
     first = packed.get("window_start", tf.zeros_like(source))
     is_piece = packed["input_segments"] >= 0
-    ids = {name: packed[name] for name in ("input_word_ids", "input_mask", "input_type_ids")}
-    logits = _in_parts(model, ids, labels)
-
     counts = tf.reduce_sum(tf.cast(is_piece, tf.int32), axis=1, keepdims=True)
     number = tf.cumsum(tf.cast(is_piece, tf.int32), axis=1) - 1
     context = tf.boolean_mask(tf.minimum(number, counts - 1 - number), is_piece)
@@ -93,7 +105,7 @@ def pieces_of(preprocessor, model, texts: tf.Tensor, labels: int) -> Pieces:
     piece = place + tf.gather(tf.cumsum(lengths, exclusive=True), tf.gather(source, row))
     pieces = tf.reduce_sum(lengths)
     most = tf.math.unsorted_segment_max(context, piece, pieces)
-    best = tf.where(context == tf.gather(most, piece))[:, 0]
+    best = tf.cast(tf.where(context == tf.gather(most, piece))[:, 0], tf.int32)
     # Of windows that tie, the first.
     where = tf.math.unsorted_segment_min(best, tf.gather(piece, best), pieces)
 
@@ -142,6 +154,18 @@ def tags_of_words(
     """
     text = tf.cast(starts.value_rowids(), tf.int32)
     first = _first_pieces(pieces, tf.strings.length(texts), text, starts.values, ends.values)
+    return tags_of_first_pieces(pieces, text, first, labels)
+
+
+def tags_of_first_pieces(pieces: Pieces, text: tf.Tensor, first: tf.Tensor, labels) -> Tagged:
+    """As ``tags_of_words``, where each word's first piece is known.
+
+    Args:
+        pieces: Of the texts.
+        text: int32 (words,): the number of each word's text.
+        first: int32 (words,): the number of its first piece; -1 without.
+        labels: ``TagLabels``.
+    """
     judged = first >= 0
     at = tf.boolean_mask(first, judged)
     chances = tf.nn.softmax(tf.gather(pieces.logits, at))
@@ -198,6 +222,28 @@ def entities_of_words(
         Ragged (batch, entities): ``label`` string; ``start`` and ``end`` int32, in characters;
         ``text`` string; ``score`` float32, the mean over the words.
     """
+    kind, score, *spans = entity_spans(tagged, tf.size(texts), starts, ends, labels)
+    label = kind.with_values(tf.gather(tf.constant(labels.types), kind.values))
+    begin, end = in_characters(texts, *spans)
+    text = split_by_offsets(texts, *spans)
+    return {"label": label, "start": begin, "end": end, "text": text, "score": score}
+
+
+def entity_spans(
+    tagged: Tagged, batch: tf.Tensor, starts: tf.RaggedTensor, ends: tf.RaggedTensor, labels
+) -> tuple[tf.RaggedTensor, ...]:
+    """As ``entities_of_words``, with places in bytes.
+
+    Args:
+        tagged: What is said of the words.
+        batch: How many texts there are, int32.
+        starts: As ``tags_of_words`` takes them, like the rest.
+        ends: See there.
+        labels: See there.
+
+    Returns:
+        Numbers of types, scores, first bytes and ends, each ragged (batch, entities).
+    """
     inside = tagged.entity >= 0
     entity = tf.boolean_mask(tagged.entity, inside)
     count = tf.reduce_max(tf.concat([[-1], entity], 0)) + 1
@@ -208,18 +254,14 @@ def entities_of_words(
     first, last = tf.math.unsorted_segment_min, tf.math.unsorted_segment_max
     kind = tf.gather(tf.constant(labels.type_of), tf.maximum(tagged.labels, 0))
     text = over(first, tf.cast(starts.value_rowids(), tf.int32))
-    batch = tf.size(texts)
-    per_text = tf.math.unsorted_segment_sum(tf.ones_like(text, tf.int64), text, batch)
+    per_text = tf.cast(tf.math.unsorted_segment_sum(tf.ones_like(text), text, batch), tf.int64)
     rows = tf.RaggedTensor.from_row_lengths(over(first, starts.values), per_text, validate=False)
-    spans = rows, rows.with_values(over(last, ends.values))
-    begin, end = in_characters(texts, *spans)
-    return {
-        "label": rows.with_values(tf.gather(tf.constant(labels.types), over(first, kind))),
-        "start": begin,
-        "end": end,
-        "text": split_by_offsets(texts, *spans),
-        "score": rows.with_values(over(tf.math.unsorted_segment_mean, tagged.scores)),
-    }
+    return (
+        rows.with_values(over(first, kind)),
+        rows.with_values(over(tf.math.unsorted_segment_mean, tagged.scores)),
+        rows,
+        rows.with_values(over(last, ends.values)),
+    )
 
 
 def tag_names_of_words(tagged: Tagged, labels) -> tf.Tensor:

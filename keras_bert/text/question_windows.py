@@ -48,7 +48,7 @@ class QuestionWindows:
         questions, contexts = texts
         question = self.tokenizer.tokenize_with_offsets(questions, ends="loose")
         cut = tf.cast(question[0].row_lengths(), tf.int32) - self.max_query_length
-        question = tuple(part[:, : self.max_query_length] for part in question)
+        question = _first_pieces(question, self.max_query_length)
         packed = self._preprocessor.pack(
             question,
             self.tokenizer.tokenize_with_offsets(contexts, ends="loose"),
@@ -61,6 +61,18 @@ class QuestionWindows:
         if return_truncated:
             packed["truncated"] += tf.gather(tf.maximum(cut, 0), packed["window_source"])
         return packed
+
+
+def _first_pieces(parts, count: int) -> tuple[tf.RaggedTensor, ...]:
+    """``part[:, :count]`` of ragged tensors of one shape; by a mask, which LiteRT knows."""
+    ids = parts[0]
+    starts = tf.gather(ids.row_splits[:-1], ids.value_rowids())
+    kept = tf.range(tf.size(starts, starts.dtype)) - starts < count
+    splits = tf.concat([[0], tf.cumsum(tf.minimum(ids.row_lengths(), count))], 0)
+    return tuple(
+        tf.RaggedTensor.from_row_splits(tf.boolean_mask(part.values, kept), splits, validate=False)
+        for part in parts
+    )
 
 
 def default_stride(seq_length: int, max_query_length: int = 64) -> int:

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from keras_bert.text.unicode_tables import WHITE_SPACE
 
-__all__ = ["join_words", "split_words"]
+__all__ = ["character_kinds", "join_words", "split_words", "words_of_kinds"]
 
 # What a character is. What joins (accents, joiners, variation selectors, control characters) is
 # part of the word before it, whatever that is.
@@ -73,15 +73,31 @@ def split_words(strings: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     codes, starts = tf.strings.unicode_decode_with_offsets(
         strings, "UTF-8", replace_control_characters=False
     )
-    firsts, kinds = _kinds()
+    firsts, kinds = character_kinds()
     kind = tf.gather(kinds, tf.searchsorted(firsts, codes.values, side="right") - 1)
+    start = tf.cast(starts.values, tf.int32)
+    return words_of_kinds(kind, codes.value_rowids(), start, tf.strings.length(strings))
+
+
+def words_of_kinds(
+    kind: tf.Tensor, row: tf.Tensor, start: tf.Tensor, lengths: tf.Tensor
+) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Says where words begin and end, given of what kinds the characters are.
+
+    Args:
+        kind: int32 (characters,): as ``character_kinds`` numbers them; bytes that are no part of a
+            character may be left out.
+        row: int (characters,): the number of the text that each is of.
+        start: int32 (characters,): its first byte in that text.
+        lengths: int32 (batch,): bytes of the texts.
+
+    Returns:
+        As ``split_words``.
+    """
     counts = tf.math.unsorted_segment_sum  # of kept characters per text
     kept = kind != _JOINS
-    row = tf.boolean_mask(codes.value_rowids(), kept)
-    kind = tf.boolean_mask(kind, kept)
-    start = tf.cast(tf.boolean_mask(starts.values, kept), tf.int32)
+    row, kind, start = (tf.boolean_mask(x, kept) for x in (row, kind, start))
     # A character reaches to the next one that is kept, or to the end of its text.
-    lengths = tf.strings.length(strings)
     same_row = tf.concat([row[1:] == row[:-1], tf.zeros_like(row[:1], tf.bool)], 0)
     following = tf.concat([start[1:], start[:1]], 0)
     end = tf.where(same_row, following, tf.gather(lengths, row))
@@ -142,8 +158,8 @@ def _is_close(character):
 
 
 @functools.cache
-def _kinds() -> tuple[np.ndarray, np.ndarray]:
-    """First code points of runs of characters of one kind, and the kinds."""
+def character_kinds() -> tuple[np.ndarray, np.ndarray]:
+    """First code points of runs of characters of one kind, and the kinds, both int32."""
     categories = [unicodedata.category(chr(code))[0] for code in range(0x110000)]
     kinds = np.array([_BY_CATEGORY.get(category, _LETTER) for category in categories], np.int32)
     kinds[:0x80][kinds[:0x80] == _SYMBOL] = _APART  # as BERT has it

@@ -100,8 +100,12 @@ class Automaton:
         letters = tf.gather(self._letters, ids.values)
         opens = letters >= 0
         word = tf.cumsum(tf.cast(opens, tf.int32)) - 1
-        long = tf.gather(tf.math.segment_sum(tf.abs(letters), word) > MAX_WORD_CHARACTERS, word)
-        word_ends = tf.gather(tf.math.segment_max(ends.values, word), word)
+        # LiteRT has kernels for these, in int32, and not for those of sorted segments.
+        words = tf.reduce_max(tf.concat([[-1], word], 0)) + 1
+        letters_of = tf.math.unsorted_segment_sum(tf.abs(letters), word, words)
+        long = tf.gather(letters_of > MAX_WORD_CHARACTERS, word)
+        word_ends = tf.math.unsorted_segment_max(tf.cast(ends.values, tf.int32), word, words)
+        word_ends = tf.cast(tf.gather(word_ends, word), ends.dtype)
         kept = opens | ~long
         before = tf.concat([[0], tf.cumsum(tf.cast(kept, tf.int64))], axis=0)
         splits = tf.gather(before, ids.row_splits)

@@ -1,0 +1,180 @@
+"""Activations of 8 bits whose ranges are known beforehand, where that does no harm.
+
+A whole BERT in 8 bits is lost: on MiniLM-L6 the second dense layer of a block puts out single
+numbers of 195 where the others are of size 1, so that of 256 steps hardly two are left for them,
+and layer normalisation then squares what is left. All other dense layers stand it. So ranges are
+learnt from texts, and those layers are quantised in whose inputs and outputs the rounding is less
+than ``MOST_NOISE`` of their size. The others compute in float32, and so does what stands between
+the layers: softmax, GELU, sums and layer normalisation.
+
+The ranges are put into the graph as fake quantisation, which the converter turns into integers in
+every signature alike.
+
+Source: Bondarenko et al. 2021 (arXiv:2109.12948) for the outliers; Krishnamoorthi 2018
+(arXiv:1806.08342) for the scheme.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_bert.export.errors import ExportError
+from keras_bert.layers.activations import get_activation
+from keras_bert.layers.linear import Linear
+
+__all__ = ["MOST_NOISE", "Range", "quantized_layers"]
+
+#: Deviation of the rounding of 8 bits, relative to the size (root mean square) of what is rounded,
+#: with which activations are quantised. Measured on MiniLM-L6: the layers that lose the model have
+#: 0.10 to 0.17, all others 0.07 at most.
+MOST_NOISE = 0.08
+_BATCH = 16
+
+
+@dataclasses.dataclass
+class Range:
+    """What was seen of a tensor: its least and largest number, and its mean square."""
+
+    least: float = 0.0
+    most: float = 0.0
+    squares: float = 0.0
+    count: int = 0
+
+    def see(self, values) -> None:
+        """Takes in values of any shape."""
+        values = np.asarray(values, np.float64)
+        if values.size:
+            self.least = min(self.least, float(values.min()))
+            self.most = max(self.most, float(values.max()))
+            self.squares += float((values**2).sum())
+            self.count += values.size
+
+    @property
+    def noise(self) -> float:
+        """Deviation of its rounding to 256 steps, relative to its size.
+
+        Example:
+            >>> seen = Range()
+            >>> seen.see([-1.0, 1.0])
+            >>> round(seen.noise, 4)
+            0.0023
+        """
+        size = math.sqrt(self.squares / self.count) if self.count else 0.0
+        return (self.most - self.least) / 255 / math.sqrt(12) / size if size else math.inf
+
+    def rounded(self, values: tf.Tensor) -> tf.Tensor:
+        """The values as 8 bits have them."""
+        return tf.quantization.fake_quant_with_min_max_args(values, self.least, self.most)
+
+
+@contextlib.contextmanager
+def quantized_layers(copy, calibration: Sequence) -> Iterator[dict]:
+    """Has the dense layers of a copy of a model round as 8 bits do; at the end they are as before.
+
+    Args:
+        copy: The copy, which nobody else uses.
+        calibration: Texts as the model takes them.
+
+    Yields:
+        What was learnt, for the metadata: which layers are left in float32, and their noise.
+
+    Raises:
+        ExportError: If there is no text, or no layer that may be quantised.
+    """
+    layers = [layer for layer in copy._flatten_layers() if isinstance(layer, Linear)]
+    seen = {id(layer): (Range(), Range()) for layer in layers}
+    texts = copy.read_texts(calibration)
+    with _products(layers, lambda layer: _Watched(layer, *seen[id(layer)])):
+        for start in range(0, len(texts), _BATCH):
+            _run(copy, texts[start : start + _BATCH])
+    used = [layer for layer in layers if seen[id(layer)][0].count]
+    noise = {layer.path: max(part.noise for part in seen[id(layer)]) for layer in used}
+    chosen = {layer.path for layer in used if noise[layer.path] <= MOST_NOISE}
+    if not chosen:
+        raise ExportError(
+            "The export was not written: rounding would be more than "
+            f"{MOST_NOISE:.0%} of the activations of every layer; the least is "
+            f"{min(noise.values(), default=math.nan):.0%}. Take quantize='dynamic_int8'."
+        )
+    learnt = {
+        "calibration_texts": len(texts),
+        "quantized_layers": len(chosen),
+        "float_layers": {path: round(x, 4) for path, x in noise.items() if path not in chosen},
+    }
+
+    def rounding(layer):
+        return _Rounding(layer, seen[id(layer)] if layer.path in chosen else None)
+
+    with _products(layers, rounding):
+        yield learnt
+
+
+def _run(copy, texts) -> None:
+    """Calls the copy eagerly on the ids of texts, in windows where it reads so."""
+    columns = [tf.convert_to_tensor(side) for side in copy.strings(texts)]
+    if len(columns) == 2 and isinstance(copy.strings(texts)[1], tf.RaggedTensor):
+        columns = list(copy.strings(texts))
+        columns = [tf.gather(columns[0], columns[1].value_rowids()), columns[1].values]
+    packed = copy.preprocessor(tuple(columns) if len(columns) > 1 else columns[0])
+    names = ("input_word_ids", "input_mask", "input_type_ids")
+    ids = {name: packed[name] for name in names}
+    if hasattr(copy, "_row_logits"):
+        copy._row_logits(ids, training=False)
+    else:
+        copy(ids, training=False)
+
+
+@contextlib.contextmanager
+def _products(layers, make) -> Iterator[None]:
+    """Gives layers another ``product``, and takes it back."""
+    for layer in layers:
+        object.__setattr__(layer, "product", make(layer))
+    try:
+        yield
+    finally:
+        for layer in layers:
+            object.__delattr__(layer, "product")
+
+
+class _Watched:
+    """A ``product`` that looks at what comes and goes."""
+
+    def __init__(self, layer, inputs: Range, outputs: Range):
+        self._layer, self._inputs, self._outputs = layer, inputs, outputs
+
+    def __call__(self, inputs, kernel, bias, training=None, change=None):
+        self._inputs.see(inputs)
+        outputs = _dense(inputs, kernel, bias)
+        self._outputs.see(outputs)
+        return _activated(self._layer, outputs)
+
+
+class _Rounding:
+    """A ``product`` of rounded numbers; without ranges of numbers as they are."""
+
+    def __init__(self, layer, ranges: tuple[Range, Range] | None):
+        self._layer, self._ranges = layer, ranges
+
+    def __call__(self, inputs, kernel, bias, training=None, change=None):
+        if self._ranges is None:
+            return _activated(self._layer, _dense(inputs, kernel, bias))
+        inputs = self._ranges[0].rounded(inputs)
+        outputs = self._ranges[1].rounded(_dense(inputs, kernel, bias))
+        return _activated(self._layer, outputs)
+
+
+def _dense(inputs, kernel, bias):
+    rows = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), kernel)
+    rows = rows if bias is None else ops.add(rows, bias)
+    return ops.reshape(rows, (*ops.shape(inputs)[:-1], kernel.shape[-1]))
+
+
+def _activated(layer, outputs):
+    return outputs if layer.activation is None else get_activation(layer.activation)(outputs)
