@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -24,7 +25,7 @@ from keras_bert.serving.json_documents import parse
 from keras_bert.serving.json_requests import read_examples, read_predict, signature_name
 from keras_bert.serving.metrics import METRICS_PATH
 from keras_bert.serving.page import described_models, page_file
-from keras_bert.serving.service import Service
+from keras_bert.serving.service import Limits, Service
 
 __all__ = ["RestApp"]
 
@@ -140,6 +141,7 @@ class RestApp:
                     chunks.append(chunk)
         except ServingError:
             request.state.is_unread = True
+            await _discard(request, limits)
             raise
         except TimeoutError:
             request.state.is_unread = True
@@ -218,6 +220,21 @@ def _apart(read):
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+async def _discard(request: Request, limits: Limits) -> None:
+    """Reads some more of a body that is refused.
+
+    A client that is still sending when the connection is closed may never see why.
+    """
+    left = limits.request_bytes + _LARGE
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(min(2.0, limits.request_seconds)):
+            while left > 0:
+                message = await request.receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 def _too_large(most: int) -> ServingError:
