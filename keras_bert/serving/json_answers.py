@@ -62,18 +62,11 @@ def _text(name: str, value: np.ndarray) -> str:
 
 def _items(name: str, value: np.ndarray) -> list[str]:
     """Each element of a tensor's first axis, written."""
-    texts = _values(name, value)
-    for size in reversed(value.shape[1:]):
-        if size:
-            starts = range(0, len(texts), size)
-            texts = [_list(texts[start : start + size]) for start in starts]
-        else:  # Of an empty axis nothing is left to count the outer ones by.
-            texts = ["[]"] * int(np.prod(value.shape[: value.shape.index(0)]))
-            return _items_of_empty(texts, value.shape[1 : value.shape.index(0)])
-    return texts
-
-
-def _items_of_empty(texts: list[str], sizes) -> list[str]:
+    texts, sizes = _values(name, value), list(value.shape[1:])
+    if 0 in sizes:  # Nothing is left to count the outer axes by.
+        axis = sizes.index(0)
+        texts = ["[]"] * int(np.prod(value.shape[: axis + 1]))
+        sizes = sizes[:axis]
     for size in reversed(sizes):
         starts = range(0, len(texts), size)
         texts = [_list(texts[start : start + size]) for start in starts]
