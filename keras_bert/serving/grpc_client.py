@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import grpc
 import tensorflow as tf
@@ -137,8 +137,8 @@ def _example(features: Mapping) -> tf.train.Example:
     example = tf.train.Example()
     for name, value in features.items():
         feature = example.features.feature[name]
-        is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-        values = list(value) if is_list or hasattr(value, "tolist") else [value]
+        value = value.tolist() if hasattr(value, "tolist") else value  # NumPy's
+        values = list(value) if isinstance(value, list | tuple) else [value]
         if all(isinstance(item, str | bytes) for item in values):
             encoded = [v.encode() if isinstance(v, str) else v for v in values]
             feature.bytes_list.value.extend(encoded)

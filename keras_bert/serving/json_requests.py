@@ -29,6 +29,7 @@ _RANGES = {
     tf.uint64: (0, 2**64 - 1),
 }
 _FLOATS = (tf.float32, tf.float64)
+_MOST_AXES = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,6 +193,8 @@ def _shape(value) -> tuple[int, ...]:
         if not value:
             break
         value = value[0]
+    if len(shape) > _MOST_AXES:
+        raise _refused(f"Encountered lists in {len(shape)} levels; expected <= {_MOST_AXES}")
     return tuple(shape)
 
 
@@ -345,7 +348,10 @@ def _example(value) -> bytes:
         raise _refused(f"Example must be JSON object but got JSON {kind_of(value)}")
     example = tf.train.Example()
     for name, content in value.items():
-        feature = example.features.feature[name]
+        try:
+            feature = example.features.feature[name]
+        except UnicodeEncodeError:
+            raise _refused(f"Feature name is not UTF-8: {shown(name)}") from None
         for item in content if isinstance(content, list) else [content]:
             _add_to_feature(feature, name, item)
     return example.SerializeToString()

@@ -127,21 +127,23 @@ class RestApp:
 
     async def _body(self, request: Request) -> bytes:
         """The request's body, as far as the limits go."""
-        limits = self._service.limits
+        limits, most = self._service.limits, self._service.limits.request_bytes
         declared = request.headers.get("content-length", "0")
-        chunks, size = [], 0
+        chunks, size, more = [], 0, True
         try:
-            if declared.isdecimal() and int(declared) > limits.request_bytes:
-                raise _too_large(limits.request_bytes)
             async with asyncio.timeout(limits.request_seconds):
-                async for chunk in request.stream():
-                    size += len(chunk)
-                    if size > limits.request_bytes:
-                        raise _too_large(limits.request_bytes)
+                while more:
+                    if (declared.isdecimal() and int(declared) > most) or size > most:
+                        raise _too_large(most)
+                    chunk, more = await _next_chunk(request)
                     chunks.append(chunk)
+                    size += len(chunk)
+            if size > most:
+                raise _too_large(most)
         except ServingError:
             request.state.is_unread = True
-            await _discard(request, limits)
+            if more:
+                await _discard(request, limits)
             raise
         except TimeoutError:
             request.state.is_unread = True
@@ -227,14 +229,20 @@ async def _discard(request: Request, limits: Limits) -> None:
 
     A client that is still sending when the connection is closed may never see why.
     """
-    left = limits.request_bytes + _LARGE
+    left, more = limits.request_bytes + _LARGE, True
     with contextlib.suppress(TimeoutError, ClientDisconnect):
         async with asyncio.timeout(min(2.0, limits.request_seconds)):
-            while left > 0:
-                message = await request.receive()
-                left -= len(message.get("body", b""))
-                if not message.get("more_body"):
-                    return
+            while more and left > 0:
+                chunk, more = await _next_chunk(request)
+                left -= len(chunk)
+
+
+async def _next_chunk(request: Request) -> tuple[bytes, bool]:
+    """Some of a request's body, and whether there is more."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def _too_large(most: int) -> ServingError:

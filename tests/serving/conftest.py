@@ -122,7 +122,7 @@ def save_kinds(folder):
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory) -> Path:
-    """SavedModels made once; read only: ``half_plus_3`` (version 123), ``half_plus_2``, ``kinds``."""
+    """SavedModels made once; read only: ``half_plus_three``, ``half_plus_two``, ``kinds``."""
     folder = tmp_path_factory.mktemp("made")
     save_half_plus(folder / "half_plus_three" / "123", 3)
     save_half_plus(folder / "half_plus_two" / "1", 2)

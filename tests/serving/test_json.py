@@ -30,7 +30,9 @@ def test_decimals_are_exact_and_short():
     assert decimals(np.array([1 / 3, 1e300])) == ["0.33333333333333331", "1e+300"]
 
 
-@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 0), (0, 3), (2, 3, 0), (2, 0, 3), (2, 1, 2)])
+@pytest.mark.parametrize(
+    "shape", [(), (3,), (2, 3), (2, 0), (0, 3), (2, 3, 0), (2, 0, 3), (2, 1, 2)]
+)
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool", "object"])
 def test_tensors_go_round(shape, dtype):
     values = np.arange(int(np.prod(shape))).reshape(shape)

@@ -195,7 +195,9 @@ def test_errors_of_predict(predictions):
     )
     request = predict_request(x=one)
     request.output_filter.append("z")
-    assert "output tensor alias not found in signature: z" in refused(predictions.Predict, request)[1]
+    assert (
+        "output tensor alias not found in signature: z" in refused(predictions.Predict, request)[1]
+    )
     request.output_filter[:] = ["y", "y"]
     assert refused(predictions.Predict, request)[1] == "duplicate output tensor alias: y"
     code, message = fails(name="kinds", signature="picky", index=np.array([5], np.int32))

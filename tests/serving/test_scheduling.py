@@ -140,9 +140,7 @@ def test_more_rows_than_a_batch(schedule):
     outcomes, batches, _ = schedule(BatchingConfig(max_batch_size=4), "picky", [many, numbers(0)])
     assert outcomes[0]["value"].tolist() == [20.0] * 50
     assert [batch["index"][0] for batch in batches] == [50, 1]
-    strict = BatchingConfig(
-        max_batch_size=4, enable_large_batch_splitting=False, is_explicit=True
-    )
+    strict = BatchingConfig(max_batch_size=4, enable_large_batch_splitting=False, is_explicit=True)
     outcomes, _, _ = schedule(strict, "picky", [many, numbers(0)])
     assert outcomes[0].message == "Task size 50 is larger than maximum input batch size 4"
     assert outcomes[1]["value"].tolist() == [10.0]
