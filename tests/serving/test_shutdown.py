@@ -75,7 +75,7 @@ def test_what_was_begun_is_answered(process, number):
     time.sleep(0.2)
     told.set()
     started.send_signal(number)
-    output, errors = started.communicate(timeout=40)
+    _, errors = started.communicate(timeout=40)
     for thread in [*threads, last]:
         thread.join(10)
     assert started.returncode == 0, errors
