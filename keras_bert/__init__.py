@@ -46,7 +46,17 @@ _EXPORTS = {
     "read_parallel": "keras_bert.data.parallel",
     "read_squad": "keras_bert.data.squad",
 }
-_MODULES = ("checkpoints", "data", "export", "layers", "metrics", "models", "text", "training")
+_MODULES = (
+    "checkpoints",
+    "data",
+    "export",
+    "layers",
+    "metrics",
+    "models",
+    "serving",
+    "text",
+    "training",
+)
 
 __all__ = [*_EXPORTS, *_MODULES, "__version__"]
 

@@ -11,13 +11,14 @@ import keras_bert
 from keras_bert.cli import main as module
 from keras_bert.cli.main import main
 
-COMMANDS = ["train", "launch", "evaluate", "predict", "export", "tokenize", "vocab"]
+COMMANDS = ["train", "launch", "evaluate", "predict", "export", "serve", "tokenize", "vocab"]
 REQUIRED = {
     "train": ["--from", "m", "--train", "t.csv", "--output", "o"],
     "launch": ["-n", "2", "train"],
     "evaluate": ["--model", "m", "--data", "d.csv"],
     "predict": ["--model", "m", "text"],
     "export": ["--model", "m", "--output", "o"],
+    "serve": ["saved_models"],
     "tokenize": ["text", "--tokenizer", "v.txt"],
     "vocab": ["c.txt", "--output", "v.txt"],
 }
