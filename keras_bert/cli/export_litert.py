@@ -65,8 +65,11 @@ def check(args: argparse.Namespace) -> None:
     given = [f"--{n.replace('_', '-')}" for n in names if getattr(args, n) is not None]
     if args.format != "litert" and given:
         raise argparse.ArgumentError(None, f"{', '.join(given)}: only with --format litert")
-    if args.format == "litert" and args.version is not None:
-        raise argparse.ArgumentError(None, "--version: a LiteRT file has no versions")
+    of_versions = [f"--{n}" for n in ("version", "keep", "tune") if getattr(args, n)]
+    if args.format == "litert" and of_versions:
+        raise argparse.ArgumentError(
+            None, f"{', '.join(of_versions)}: a LiteRT file has no versions and no server"
+        )
     if args.quantize == "int8" and args.calibration is None:
         raise argparse.ArgumentError(None, "--quantize int8 takes --calibration")
 
