@@ -25,9 +25,10 @@ def test_noise_of_a_range():
     assert even.noise < MOST_NOISE / 10 and even.noise < odd.noise
     assert odd.noise == pytest.approx(100 / 255 / np.sqrt(12) / 0.1)
     values = np.random.default_rng(0).uniform(-1, 1, (5000, 2)).astype(np.float32)
-    even.see(values)
-    error = np.asarray(even.rounded(values)) - values
-    assert np.sqrt((error**2).mean() / (values**2).mean()) == pytest.approx(even.noise, rel=0.05)
+    seen = Range()
+    seen.see(values)
+    error = np.asarray(seen.rounded(values)) - values
+    assert np.sqrt((error**2).mean() / (values**2).mean()) == pytest.approx(seen.noise, rel=0.05)
     odd.see([])
     assert Range().noise == np.inf
 
