@@ -34,8 +34,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--torch-python", help="interpreter with torch, transformers, onnxruntime")
     result.add_argument("--folder", default="build/benchmarks/litert", help="where files go")
     result.add_argument("--count", type=int, default=200, help="texts that are compared")
-    result.add_argument("--calls", type=int, default=20, help="calls in a round")
-    result.add_argument("--rounds", type=int, default=9)
+    result.add_argument("--calls", type=int, default=5, help="calls in a round")
+    result.add_argument("--rounds", type=int, default=15)
     result.add_argument("--log", default="build/benchmarks/log.txt")
     return result
 
@@ -92,58 +92,57 @@ def latencies(contenders: dict, arguments, texts: list[str]) -> dict:
     """Name → column → seconds of one call, one for each round."""
     found = {name: {} for name in contenders}
 
-    def measure(column: str, entries: dict, calls: int) -> None:
-        results = interleaved(entries, arguments.rounds, seconds=600, pause=0.05)
-        for name, result in results.items():
-            found[name][column] = [seconds / calls for seconds in result["seconds"]]
-
+    ours = {name: c for name, c in contenders.items() if name.startswith("LiteRT")}
+    calls = arguments.calls
     for length in LENGTHS:
-        row, calls = row_of(length), arguments.calls
-        entries = {
-            name: partial(contender.ask, "ids", row=row, calls=calls)
-            for name, contender in contenders.items()
-        }
-        measure(f"{length} tokens", entries, calls)
-        ours = {name: c for name, c in contenders.items() if name.startswith("LiteRT")}
-        entries = {
-            name: partial(c.ask, "ids", row=row, calls=calls, signature=f"tokens_{length}")
+        ask = {"do": "ids", "row": row_of(length), "calls": calls}
+        entries = {name: partial(c.ask, **ask) for name, c in contenders.items()}
+        # In turn with the others, so that the columns can be compared too.
+        fixed = {
+            f"{name}|": partial(c.ask, **ask, signature=f"tokens_{length}")
             for name, c in ours.items()
         }
-        measure(f"tokens_{length}", entries, calls)
-    few = texts[: arguments.calls]
+        results = interleaved(entries | fixed, arguments.rounds, seconds=600, pause=0.02)
+        for name, result in results.items():
+            key = f"tokens_{length}" if name.endswith("|") else f"{length} tokens"
+            found[name.rstrip("|")][key] = [seconds / calls for seconds in result["seconds"]]
+    few = texts[:calls]
     entries = {name: partial(c.ask, "texts", texts=few) for name, c in ours.items()}
-    measure("text", entries, len(few))
+    for name, result in interleaved(entries, arguments.rounds, 600, pause=0.02).items():
+        found[name]["text"] = [seconds / calls for seconds in result["seconds"]]
     return found
 
 
 def table(sizes: dict, alike: dict, times: dict) -> str:
-    """The results as Markdown."""
+    """The results as Markdown; ratios are to onnxruntime's dynamic int8."""
     columns = [f"{length} tokens" for length in LENGTHS]
-    peer = {c: statistics.median(times[PEER][c]) for c in columns} if PEER in times else {}
-    lines = [
-        "| | MB | largest difference | cosine, mean | least | " + " | ".join(columns) + " | text |",
-        "|---" * (6 + len(columns)) + "|",
-    ]
-    for name in sizes:
-        difference, mean, least = alike[name]
-        cells = []
-        for column in [*columns, "text"]:
-            if column not in times[name]:
-                cells.append("")
-                continue
-            value = statistics.median(times[name][column])
-            low, high = min(times[name][column]), max(times[name][column])
-            ratio = f", ×{peer[column] / value:.2f}" if column in peer else ""
-            cells.append(f"{value * 1e3:.2f} ({low * 1e3:.2f}–{high * 1e3:.2f}){ratio}")
-        facts = f"{sizes[name] / 1e6:.1f} | {difference:.1e} | {mean:.5f} | {least:.5f}"
-        lines.append(f"| {name} | {facts} | {' | '.join(cells)} |")
     fixed = [f"tokens_{length}" for length in LENGTHS]
-    lines += ["", "| signatures of one length | " + " | ".join(fixed) + " |", "|---" * 4 + "|"]
-    for name in times:
-        if fixed[0] in times[name]:
-            cells = [f"{statistics.median(times[name][c]) * 1e3:.2f}" for c in fixed]
-            lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines = [
+        "| | MB | largest difference | cosine, mean | least |",
+        "|---|---|---|---|---|",
+    ]
+    for name, size in sizes.items():
+        difference, mean, least = alike[name]
+        lines.append(f"| {name} | {size / 1e6:.1f} | {difference:.1e} | {mean:.5f} | {least:.5f} |")
+    headings = [*columns, *fixed, "text"]
+    lines += ["", f"| ms | {' | '.join(headings)} |", "|---" * (1 + len(headings)) + "|"]
+    for name, measured in times.items():
+        cells = [_cell(measured, times.get(PEER, {}), heading) for heading in headings]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _cell(measured: dict, peer: dict, heading: str) -> str:
+    """Median and lowest in milliseconds; how many times as fast as the peer, by both."""
+    if heading not in measured:
+        return ""
+    both = [of(measured[heading]) for of in (statistics.median, min)]
+    cell = f"{both[0] * 1e3:.1f} ({both[1] * 1e3:.1f})"
+    rival = peer.get(heading.replace("tokens_", "") + " tokens" * heading.startswith("tokens_"))
+    if rival is None:
+        return cell
+    ratios = [of(rival) / mine for of, mine in zip((statistics.median, min), both, strict=True)]
+    return f"{cell}, ×{ratios[0]:.2f} (×{ratios[1]:.2f})"
 
 
 def main() -> None:

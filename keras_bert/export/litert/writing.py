@@ -240,11 +240,10 @@ def _write(path: Path, content: bytes, record: dict, model) -> None:
 
 def _evaluate(copy, staged: Path, evaluation, max_drop, record: dict) -> None:
     """Compares scores on labelled data; prints them, and puts them into the record."""
-    name = copy.main_metric
     loaded = ask_litert.load(str(staged))
     before = comparison.scores_of_model(copy, evaluation)
     after = comparison.scores_of_file(copy, loaded, evaluation)
-    name = name if name in before else "loss"
+    name = comparison.main_score(copy, before)
     mode = record["quantization"]["mode"]
     print(f"{name} {before[name]:.4f} -> {after[name]:.4f} ({mode})")
     record["quantization"]["evaluation"] = {"metric": name, "before": before, "after": after}
