@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from .conftest import failure, run
 
 
@@ -32,3 +34,31 @@ def test_refused(trained, quick, tmp_path):
         "export", "--model", tmp_path / "none", "--output", tmp_path / "name"
     )
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_litert_file(trained, quick, tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="LiteRT's interpreter")
+    path = tmp_path / "tiny.tflite"
+    code, out, err = run(
+        *("export", "--model", trained.folder, "--format", "litert", "--output", path),
+        *("--evaluation", trained.data, "--max-drop", 0.2, "--lengths", 16),
+    )
+    assert (code, err) == (0, "")
+    scores, wrote, *verified = out.splitlines()
+    assert scores.startswith("accuracy 1.0000 -> ") and scores.endswith(" (dynamic_int8)")
+    assert wrote.startswith(f"wrote {path} (") and wrote.endswith(" MB, dynamic_int8)")
+    assert verified[0].startswith("verified: a fresh process without TensorFlow computes")
+    assert verified[1].startswith("verified: texts become the ids of the model's tokenizer")
+    assert os.listdir(tmp_path) == ["tiny.tflite"]
+
+
+def test_options_of_the_other_format(trained, quick, tmp_path):
+    path = tmp_path / "x"
+    for options, message in (
+        (["--quantize", "float16"], "--quantize: only with --format litert"),
+        (["--format", "litert", "--version", 2], "a LiteRT file has no versions"),
+        (["--format", "litert", "--quantize", "int8"], "takes --calibration"),
+    ):
+        code, _, err = run("export", "--model", trained.folder, "--output", path, *options)
+        assert code == 2 and message in err
+    assert not os.listdir(tmp_path)

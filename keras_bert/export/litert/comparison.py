@@ -18,7 +18,7 @@ from keras_bert.models import BertClassifier, BertMultipleChoice
 from keras_bert.models.classifier import _without_windows
 from keras_bert.models.windows import merge_windows
 
-__all__ = ["MAX_DROP", "check_drop", "cosines", "scores_of_file", "scores_of_model"]
+__all__ = ["MAX_DROP", "check_drop", "cosines", "main_score", "scores_of_file", "scores_of_model"]
 
 #: How much worse than its model a file may be unless the user says otherwise: a hundredth of the
 #: main score; without labelled data, of the mean cosine between what both compute.
@@ -40,6 +40,16 @@ def scores_of_file(copy, loaded: ask_litert.LoadedModel, evaluation) -> dict[str
     """The scores of a file, by the ``evaluate`` of a copy that asks it in place of its layers."""
     with _asking(copy, loaded):
         return scores_of_model(copy, evaluation)
+
+
+def main_score(copy, scores: dict[str, float]) -> str:
+    """The name of the score that says how good a model is, of those that there are.
+
+    The task's ``main_metric``; where that is the loss, the first score of which more is better.
+    """
+    if copy.main_metric != "loss" and copy.main_metric in scores:
+        return copy.main_metric
+    return next((name for name in scores if better(name) == "max"), "loss")
 
 
 def _arguments(evaluation) -> tuple:

@@ -10,10 +10,7 @@ import tensorflow as tf
 
 from keras_bert.export.errors import ExportError
 
-__all__ = ["KERNELS", "QUANTIZED", "convert", "find_missing", "operations"]
-
-#: What may be done to weights by the converter itself.
-QUANTIZED = (None, "float16", "dynamic_int8")
+__all__ = ["KERNELS", "convert", "find_missing", "operations"]
 
 #: Operations outside LiteRT that an app may register: those of tf.text's LiteRT library.
 KERNELS = frozenset(
@@ -42,7 +39,7 @@ def convert(signatures: Mapping, variables, quantize: str | None = None) -> byte
     Args:
         signatures: Name → concrete function.
         variables: The ``tf.Variable``s that they read.
-        quantize: One of ``QUANTIZED``.
+        quantize: None, "float16", "dynamic_int8"; or "int8", of functions with ranges in them.
 
     Returns:
         The model.

@@ -16,10 +16,12 @@ from keras_bert.complete_file import complete_file
 from keras_bert.export import ask_litert
 from keras_bert.export.errors import ExportError
 from keras_bert.export.litert import comparison, conversion, graph, metadata, texts, verification
+from keras_bert.export.litert.calibration import quantized_layers
 from keras_bert.export.litert.comparison import MAX_DROP
 from keras_bert.export.litert.graph import TEXTS, TOKENIZE
 from keras_bert.export.litert.plain import plain_copy
 from keras_bert.export.litert.verification import Request
+from keras_bert.export.litert.weights import with_weights_of_8_bits
 from keras_bert.models.answering import UntrainedHeadWarning
 from keras_bert.models.task import TaskModel
 
@@ -175,12 +177,10 @@ def _convert(copy, signatures, quantize, calibration, quantization, lengths, no_
     variables = [variable.value for variable in copy.variables]
     if quantize != "int8":
         return conversion.convert(signatures, variables, quantize)
-    from keras_bert.export.litert.calibration import quantized_layers
-
     with quantized_layers(copy, calibration) as learnt:
         quantization |= learnt
         signatures, _ = _signatures(copy, lengths, False if no_strings else None)
-        return conversion.convert(signatures, variables, "int8")
+        return with_weights_of_8_bits(conversion.convert(signatures, variables, "int8"))
 
 
 def _record(model, signatures, no_strings, quantization, lengths, content) -> dict:
@@ -227,11 +227,10 @@ def _write(path: Path, content: bytes, record: dict, model) -> None:
 
 def _evaluate(copy, staged: Path, evaluation, max_drop, record: dict) -> None:
     """Compares scores on labelled data; prints them, and puts them into the record."""
-    name = copy.main_metric
     loaded = ask_litert.load(str(staged))
     before = comparison.scores_of_model(copy, evaluation)
     after = comparison.scores_of_file(copy, loaded, evaluation)
-    name = name if name in before else "loss"
+    name = comparison.main_score(copy, before)
     mode = record["quantization"]["mode"]
     print(f"{name} {before[name]:.4f} -> {after[name]:.4f} ({mode})")
     record["quantization"]["evaluation"] = {"metric": name, "before": before, "after": after}
