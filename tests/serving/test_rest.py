@@ -1,8 +1,8 @@
 """The REST API against TF Serving's own documents and tests.
 
 Requests and answers named "documents" are those of tensorflow_serving/g3doc/api_rest.md; those
-named "tests" are of model_servers/http_rest_api_handler_test.cc and util/json_tensor_test.cc, all of
-tensorflow/serving 2.20.
+named "tests" are of model_servers/http_rest_api_handler_test.cc and util/json_tensor_test.cc, all
+of tensorflow/serving 2.20.
 """
 
 import base64
