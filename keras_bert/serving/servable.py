@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
 
 from keras_bert.serving.errors import ServingError
 
@@ -39,10 +40,10 @@ class TensorSpec:
     tensor: str
 
     @classmethod
-    def of(cls, info) -> TensorSpec:
-        """Reads a ``TensorInfo``."""
+    def of(cls, info, has_shapes: bool = True) -> TensorSpec:
+        """Reads a ``TensorInfo``, whose shape may mean nothing."""
         shape = None
-        if not info.tensor_shape.unknown_rank:
+        if has_shapes and not info.tensor_shape.unknown_rank:
             shape = tuple(None if d.size < 0 else d.size for d in info.tensor_shape.dim)
         return cls(tf.dtypes.as_dtype(info.dtype), shape, info.name)
 
@@ -52,7 +53,11 @@ class TensorSpec:
         return self.shape is not None and self.shape[:1] == (None,)
 
     def check(self, name: str, value: np.ndarray) -> None:
-        """Raises ``ServingError`` where a value is of another type or shape."""
+        """Raises ``ServingError`` where a value is of another type or shape.
+
+        Not all kernels look at what they are given: TF.Text's reads of a scalar as of a vector, and
+        ends the process.
+        """
         is_string = value.dtype.kind in "OSU"
         if is_string != (self.dtype == tf.string) or (
             not is_string and value.dtype != self.dtype.as_numpy_dtype
@@ -126,8 +131,10 @@ class Servable:
             with graph.as_default(), _without_notices():
                 meta = tf.compat.v1.saved_model.load(self._session, ["serve"], path)
             self.signature_defs = dict(meta.signature_def)
+            # TensorFlow 1 let exporters write what they liked; its own runtime did not look.
+            has_shapes = meta.HasField("object_graph_def")
             self.signatures = {
-                name: _signature(name, definition)
+                name: _signature(name, definition, has_shapes)
                 for name, definition in self.signature_defs.items()
                 if not name.startswith("__saved_model")
             }
@@ -137,10 +144,13 @@ class Servable:
             raise _loading_error(path, error) from error
 
     def _callable(self, signature: Signature):
-        return self._session.make_callable(
-            [spec.tensor for spec in signature.outputs.values()],
-            feed_list=[spec.tensor for spec in signature.inputs.values()],
+        options = config_pb2.CallableOptions(
+            feed=[spec.tensor for spec in signature.inputs.values()],
+            fetch=[spec.tensor for spec in signature.outputs.values()],
         )
+        # The public make_callable goes through Session.run, which takes longer and refuses what TF
+        # Serving takes of models of TensorFlow 1: inputs of other shapes than the graph's.
+        return self._session._make_callable_from_options(options)
 
     def signature(self, name: str | None) -> Signature | None:
         """The signature of a name, ``serving_default`` for none; None if there is none such."""
@@ -223,9 +233,11 @@ def _record(path: str) -> dict:
     return record if isinstance(record, dict) else {}
 
 
-def _signature(name: str, definition) -> Signature:
-    inputs = {alias: TensorSpec.of(info) for alias, info in sorted(definition.inputs.items())}
-    outputs = {alias: TensorSpec.of(info) for alias, info in sorted(definition.outputs.items())}
+def _signature(name: str, definition, has_shapes: bool) -> Signature:
+    inputs, outputs = (
+        {alias: TensorSpec.of(info, has_shapes) for alias, info in sorted(infos.items())}
+        for infos in (definition.inputs, definition.outputs)
+    )
     defaults = {
         alias: tf.make_ndarray(proto)
         for alias, proto in sorted(getattr(definition, "defaults", {}).items())

@@ -120,13 +120,53 @@ def save_kinds(folder):
     tf.saved_model.save(tf.Module(), str(folder), signatures)
 
 
+def save_as_tensorflow_1(folder):
+    """X → x / 2 + 3 as TF Serving's own test models are: no shapes said, and a wrong type."""
+    v1 = tf.compat.v1
+    with v1.Session(graph=tf.Graph()) as session:
+        added = v1.get_variable("b", initializer=3.0, use_resource=False)
+        records = v1.placeholder(tf.string, name="tf_example")
+        parsed = tf.io.parse_example(records, {"x": tf.io.FixedLenFeature([1], tf.float32)})
+        x = tf.identity(parsed["x"], name="x")
+        y = tf.add(x / 2, added, name="y")
+
+        def info(tensor, dtype=tf.float32):
+            named = v1.saved_model.build_tensor_info(tensor)
+            named.tensor_shape.Clear()
+            named.dtype = dtype.as_datatype_enum
+            return named
+
+        def signature(inputs, outputs, method):
+            return v1.saved_model.build_signature_def(
+                inputs, outputs, f"tensorflow/serving/{method}"
+            )
+
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {
+                "serving_default": signature({"x": info(x)}, {"y": info(y)}, "predict"),
+                "tensorflow/serving/regress": signature(
+                    {"inputs": info(records)}, {"outputs": info(y)}, "regress"
+                ),
+            },
+        )
+        builder.save()
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory) -> Path:
-    """SavedModels made once; read only: ``half_plus_three``, ``half_plus_two``, ``kinds``."""
+    """SavedModels made once; read only: ``half_plus_three`` and others."""
     folder = tmp_path_factory.mktemp("made")
     save_half_plus(folder / "half_plus_three" / "123", 3)
     save_half_plus(folder / "half_plus_two" / "1", 2)
     save_kinds(folder / "kinds" / "7")
+    (folder / "tensorflow_1").mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save_as_tensorflow_1(folder / "tensorflow_1" / "00000123")
     return folder
 
 

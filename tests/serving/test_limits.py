@@ -11,6 +11,7 @@ import time
 import pytest
 
 from keras_bert.serving import BatchingConfig, Limits, ModelSource
+from keras_bert.serving.server import _listener
 
 BUSY = "/v1/models/kinds:predict"
 
@@ -99,7 +100,7 @@ def test_clients_that_hang_up(server):
     head = f"POST {BUSY} HTTP/1.1\r\nhost: a\r\ncontent-length: "
     connections = []
     # The first ones keep all threads busy until the others have come and gone.
-    for times in (*[4000] * (os.cpu_count() or 1), *[401] * 20):
+    for times in (*[4000] * (os.cpu_count() or 1), *[1] * 20):
         connection = socket.create_connection((host, int(port)))
         body = busy_body(times)
         connection.sendall(f"{head}{len(body)}\r\n\r\n".encode() + body)
@@ -109,7 +110,7 @@ def test_clients_that_hang_up(server):
         connection.close()
     assert server.post("/v1/models/half_plus_three:predict", {"instances": [0]})[0] == 200
     after = server.metric(":tensorflow:serving:batching_session:input_batch_size_count")
-    assert after - before < 10
+    assert after - before < 10, "of 21 and one more"
 
 
 def test_rubbish_over_http(server):
@@ -143,3 +144,9 @@ def test_names_that_nobody_has_leave_no_trace(server):
 def test_limits_are_positive():
     with pytest.raises(ValueError, match="must be positive"):
         Limits(request_bytes=0)
+
+
+def test_small_packets_go_at_once():
+    """Asyncio sees to that where the socket says its protocol; else an answer takes 40 ms more."""
+    with _listener("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

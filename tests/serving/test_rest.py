@@ -62,6 +62,25 @@ def test_documents_regress(server):
     assert server.post(f"{HALF}:regress", body) == (200, {"results": [3.5, 4.0]})
 
 
+def test_models_of_tensorflow_1_as_the_documents_have_it(server):
+    # Their signatures say no shapes, and the regress one another type than the graph's.
+    path = "/v1/models/tensorflow_1"
+    assert server.get(path)[1]["model_version_status"][0]["version"] == "123"
+    for body in ([1.0, 2.0, 5.0], [[1.0], [2.0], [5.0]], [[1.0, 2.0]]):
+        expected = (np.array(body) / 2 + 3).tolist()
+        answer = server.post(f"{path}:predict", {"instances": body})
+        assert answer == (200, {"predictions": expected})
+    body = {"signature_name": "tensorflow/serving/regress", "examples": [{"x": 1.0}, {"x": 2.0}]}
+    assert server.post(f"{path}:regress", body) == (200, {"results": [3.5, 4.0]})
+
+
+def test_shapes_that_kernels_would_not_look_at(server):
+    # TF.Text's kernels read a scalar as a vector, which ends the process.
+    for inputs in ("a text", [["a text"]]):
+        message = refused(server, "/v1/models/reviews:predict", {"inputs": inputs})
+        assert message.startswith("Expects text to be of shape [?] but [")
+
+
 def test_documents_unknown_model(server):
     request = urllib.request.Request(f"{server.url}/v1/models/half:predict", b'{"instances": [1]}')
     with pytest.raises(urllib.error.HTTPError) as caught:

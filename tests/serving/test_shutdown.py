@@ -14,6 +14,7 @@ import urllib.request
 import pytest
 
 import keras_bert
+from keras_bert.serving import Server, ServerConfig
 
 ROOT = os.path.dirname(os.path.dirname(keras_bert.__file__))
 
@@ -46,7 +47,9 @@ def post(url, times):
         return json.load(response)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_what_was_begun_is_answered(process, number):
     started, url = process
     answers, refused, broken = [], [], []
@@ -85,12 +88,10 @@ def test_what_was_begun_is_answered(process, number):
     assert "Traceback" not in errors
 
 
-def test_a_port_that_is_taken(process):
-    _, url = process
-    command = [sys.executable, "-m", "keras_bert", "serve", "--no-grpc", "--port"]
-    port = url.rsplit(":", 1)[1]
-    found = subprocess.run(
-        [*command, port, os.path.join(ROOT, "tests")], capture_output=True, text=True, cwd=ROOT
-    )
-    assert found.returncode == 1
-    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use" in found.stderr
+def test_a_port_that_is_taken(server):
+    taken = int(server.url.rsplit(":", 1)[1])
+    with pytest.raises(OSError, match=f"Cannot listen on 127.0.0.1:{taken}: Address already in"):
+        Server(ServerConfig(port=taken, grpc_port=None)).run()
+    taken = int(server.grpc.rsplit(":", 1)[1])
+    with pytest.raises(OSError, match=f"Cannot listen on 127.0.0.1:{taken}"):
+        Server(ServerConfig(port=0, grpc_port=taken)).run()
