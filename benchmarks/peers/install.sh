@@ -11,7 +11,9 @@ python=${PYTHON:-python3}
 
 mkdir -p "$folder"
 [ -x "$folder/torch/bin/python" ] || "$python" -m venv "$folder/torch"
-"$folder/torch/bin/python" -m pip install -q "torch==2.13.0" "transformers==5.23.0"
+# The last four are what benchmarks/serving.py puts up beside ours.
+"$folder/torch/bin/python" -m pip install -q "torch==2.13.0" "transformers==5.23.0" \
+    "starlette==1.10.*" "uvicorn==0.54.*" "onnxruntime==1.32.*" "onnx==1.23.*"
 
 [ -x "$folder/kerashub/bin/python" ] || "$python" -m venv "$folder/kerashub"
 # KerasHub opens Hugging Face folders with safetensors, which it does not install by itself.

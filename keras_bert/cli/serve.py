@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batching-config",
         type=arguments.path,
         metavar="FILE",
-        help="TF Serving's batching parameters; without, what waits goes together, up to 32 rows",
+        help="TF Serving's batching parameters; without, what waits goes together, up to 16 rows",
     )
     parser.add_argument(
         "--poll-seconds",

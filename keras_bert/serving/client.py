@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from keras_bert.serving.client_values import input_order, length_of, plain, row_of, tensor_of
 from keras_bert.serving.errors import ServingError
 from keras_bert.serving.transport import (
     Backoff,
     SignatureInfo,
     Target,
-    TensorInfo,
     Transport,
     VersionStatus,
 )
@@ -22,8 +22,6 @@ from keras_bert.serving.transport import (
 __all__ = ["Client"]
 
 DEFAULT_SIGNATURE = "serving_default"
-#: Inputs of the exports whose order is not the alphabet's: servers do not tell it.
-_ORDERS = (("question", "context"), ("prompt", "choices"))
 
 
 class Client:
@@ -127,17 +125,17 @@ class Client:
         if not texts:
             return []
         info = self._signature(model, signature)
-        names = _order(info.inputs, inputs)
-        rows = [_row(text, position, names) for position, text in enumerate(texts)]
+        names = input_order(info.inputs, inputs)
+        rows = [row_of(text, position, names) for position, text in enumerate(texts)]
         # A batch is padded to its longest text, so texts of like length go together.
-        order = sorted(range(len(rows)), key=lambda i: sum(map(_length, rows[i])))
+        order = sorted(range(len(rows)), key=lambda i: sum(map(length_of, rows[i])))
         answers: list = [None] * len(rows)
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
             columns = zip(*(rows[i] for i in chosen), strict=True)
             outputs = self.call(dict(zip(names, columns, strict=True)), model, signature)
             for row, i in enumerate(chosen):
-                answers[i] = {name: _plain(value[row]) for name, value in outputs.items()}
+                answers[i] = {name: plain(value[row]) for name, value in outputs.items()}
         return answers
 
     def call(
@@ -166,7 +164,7 @@ class Client:
             raise ValueError(
                 f"Signature {signature!r} takes {sorted(info.inputs)}; received {sorted(inputs)}."
             )
-        tensors = {name: _tensor(inputs[name], info.inputs[name]) for name in inputs}
+        tensors = {name: tensor_of(inputs[name], info.inputs[name]) for name in inputs}
         try:
             return self._backoff.call(
                 lambda seconds: self._transport.predict(
@@ -286,71 +284,3 @@ def _transport(url: str, headers) -> Transport:
     raise ValueError(
         f"Expected http://HOST:PORT, https://…, grpc://HOST:PORT or grpcs://…; received {url!r}."
     )
-
-
-def _order(known: Mapping[str, TensorInfo], wanted: Sequence[str] | None) -> tuple[str, ...]:
-    if wanted is not None:
-        if sorted(wanted) != sorted(known):
-            raise ValueError(f"The inputs are {sorted(known)}; received {list(wanted)}.")
-        return tuple(wanted)
-    usual = next((names for names in _ORDERS if set(names) == set(known)), None)
-    return usual or tuple(sorted(known))
-
-
-def _row(text, position: int, names: tuple[str, ...]) -> tuple:
-    """One text's value for each input."""
-    if isinstance(text, Mapping):
-        if set(text) != set(names):
-            raise TypeError(
-                f"texts[{position}] must have {sorted(names)}; received {sorted(text)}."
-            )
-        return tuple(text[name] for name in names)
-    if len(names) == 1:
-        return (text,)
-    if isinstance(text, tuple | list) and len(text) == len(names):
-        return tuple(text)
-    raise TypeError(
-        f"texts[{position}] must be {len(names)} texts ({', '.join(names)}); received {text!r:.80}."
-    )
-
-
-def _length(value) -> int:
-    if isinstance(value, str | bytes):
-        return len(value)
-    return sum(map(_length, value)) if isinstance(value, Sequence | np.ndarray) else 1
-
-
-def _tensor(values, info: TensorInfo) -> np.ndarray:
-    """A batch for one input."""
-    if info.dtype != "object":
-        return np.asarray(values, info.dtype)
-    flat: list[bytes] = []
-    several = info.shape is not None and len(info.shape) == 2
-    rows = [_strings(value, several) for value in values]
-    most = max((len(row) for row in rows), default=0) if several else 1
-    for row in rows:
-        flat += row + [b""] * (most - len(row))
-    array = np.empty(len(flat), object)
-    array[:] = flat
-    return array.reshape((len(rows), most) if several else len(rows))
-
-
-def _strings(value, several: bool) -> list[bytes]:
-    values = list(value) if several and not isinstance(value, str | bytes) else [value]
-    for item in values:
-        if not isinstance(item, str | bytes):
-            raise TypeError(f"Expected a text, str or bytes; received {item!r:.80}.")
-    # Command line arguments that are not UTF-8 arrive with their bytes escaped as surrogates.
-    return [v.encode("utf-8", "surrogateescape") if isinstance(v, str) else v for v in values]
-
-
-def _plain(value):
-    """Turns an element of a numpy array into what a reader expects."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, np.ndarray):
-        if value.dtype != object:
-            return value
-        strings = [_plain(item) for item in value.reshape(-1)]
-        return np.array(strings, object).reshape(value.shape)
-    return value.item()

@@ -1,4 +1,4 @@
-"""JSON requests → tensors and ``tf.Example`` records, with TF Serving's checks and messages."""
+"""JSON requests → tensors, with TF Serving's checks and messages."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert.serving.errors import ServingError
-from keras_bert.serving.json_documents import encoded, kind_of, parse, shown
+from keras_bert.serving.json_documents import encoded, kind_of, shown
 from keras_bert.serving.servable import TensorSpec
 
-__all__ = ["ExamplesRequest", "PredictRequest", "read_examples", "read_predict", "signature_name"]
+__all__ = ["PredictRequest", "from_base64", "is_base64", "read_predict", "signature_name"]
 
 #: Whole numbers that a type takes from JSON (json_tensor.cc: smaller ones go through int32).
 _INT32 = (-(2**31), 2**31 - 1)
@@ -178,10 +178,11 @@ def _columns(inputs: Any, specs: dict[str, TensorSpec]) -> dict[str, np.ndarray]
 
 
 def _is_named(value) -> bool:
-    return isinstance(value, dict) and not _is_base64(value)
+    return isinstance(value, dict) and not is_base64(value)
 
 
-def _is_base64(value) -> bool:
+def is_base64(value) -> bool:
+    """Whether a value is bytes as REST writes them: ``{"b64": TEXT}`` and nothing else."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
@@ -245,7 +246,7 @@ def _value(value, dtype: tf.DType):
         if isinstance(value, str):
             return encoded(value)
         if isinstance(value, dict):
-            return _from_base64(value)
+            return from_base64(value)
     elif dtype == tf.bool:
         if isinstance(value, bool):
             return value
@@ -279,8 +280,9 @@ def _name(dtype: tf.DType) -> str:
 _NOT_BASE64 = re.compile(r"\s+")
 
 
-def _from_base64(value: dict) -> bytes:
-    if not _is_base64(value):
+def from_base64(value: dict) -> bytes:
+    """The bytes of such a value; ``ServingError`` where they are none."""
+    if not is_base64(value):
         raise _refused(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
     text = _NOT_BASE64.sub("", value["b64"])
     try:
@@ -305,79 +307,3 @@ def _tensor(values: list, shape: tuple[int, ...], dtype: tf.DType) -> np.ndarray
 
 def _listed(shape) -> str:
     return f"[{','.join(map(str, shape))}]"
-
-
-# classify and regress
-
-
-@dataclasses.dataclass(frozen=True)
-class ExamplesRequest:
-    """A classify or regress call: serialised records, each with the common context."""
-
-    signature_name: str | None
-    examples: list[bytes]
-
-
-def read_examples(body: bytes) -> ExamplesRequest:
-    """Reads a classify or regress call.
-
-    Raises:
-        ServingError: If it is not formed as they are.
-    """
-    document = parse(body)
-    name = signature_name(document)
-    context = _example(document["context"]) if "context" in document else b""
-    if "examples" not in document:
-        raise _refused(
-            f"JSON Value: {shown(document)} When method is classify, key 'examples' is expected "
-            "and was not found"
-        )
-    examples = document["examples"]
-    if not isinstance(examples, list):
-        raise _refused(
-            f"JSON Value: {shown(document)} Expecting 'examples' value to be an list/array"
-        )
-    if not examples:
-        raise _refused(f"JSON Value: {shown(document)} 'examples' value is an empty array")
-    # Two messages written one behind the other are read as one, with the features of both.
-    return ExamplesRequest(name, [context + _example(example) for example in examples])
-
-
-def _example(value) -> bytes:
-    if not isinstance(value, dict):
-        raise _refused(f"Example must be JSON object but got JSON {kind_of(value)}")
-    example = tf.train.Example()
-    for name, content in value.items():
-        try:
-            feature = example.features.feature[name]
-        except UnicodeEncodeError:
-            raise _refused(f"Feature name is not UTF-8: {shown(name)}") from None
-        for item in content if isinstance(content, list) else [content]:
-            _add_to_feature(feature, name, item)
-    return example.SerializeToString()
-
-
-def _add_to_feature(feature, name: str, item) -> None:
-    if isinstance(item, str):
-        kind, item = "bytes_list", encoded(item)
-    elif _is_base64(item):
-        kind, item = "bytes_list", _from_base64(item)
-    elif isinstance(item, float):
-        kind = "float_list"
-    elif isinstance(item, int):
-        kind, item = "int64_list", _int64(int(item), name)
-    else:
-        raise _refused(f"Feature: {name} has element with unexpected JSON type: {kind_of(item)}")
-    present = feature.WhichOneof("kind")
-    if present not in (None, kind):
-        raise _refused(
-            f"Unexpected element type in feature: {name} expecting type: "
-            f"{present.removesuffix('_list')}"
-        )
-    getattr(feature, kind).value.append(item)
-
-
-def _int64(number: int, name: str) -> int:
-    if not -(2**63) <= number < 2**63:
-        raise _refused(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
-    return number

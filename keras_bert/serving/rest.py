@@ -22,7 +22,8 @@ from keras_bert.serving.json_answers import (
     regress_body,
 )
 from keras_bert.serving.json_documents import parse
-from keras_bert.serving.json_requests import read_examples, read_predict, signature_name
+from keras_bert.serving.json_examples import read_examples
+from keras_bert.serving.json_requests import read_predict, signature_name
 from keras_bert.serving.metrics import METRICS_PATH
 from keras_bert.serving.page import described_models, page_file
 from keras_bert.serving.service import Limits, Service

@@ -122,10 +122,10 @@ class Server:
                 await asyncio.to_thread(self._end, refresher)
 
     def _first_refresh(self) -> None:
-        self.service.library.refresh()
-        # What there is by now stays: no later collection need look through it.
+        # Modules stay: collections, one after each version that goes, need not look through them.
         gc.collect()
         gc.freeze()
+        self.service.library.refresh()
 
     def _refresh(self, ended: threading.Event) -> None:
         while not ended.wait(self.config.poll_seconds):

@@ -10,7 +10,8 @@ import tensorflow as tf
 from keras_bert.serving.errors import ServingError
 from keras_bert.serving.json_answers import predict_body
 from keras_bert.serving.json_documents import decimals, parse
-from keras_bert.serving.json_requests import read_examples, read_predict
+from keras_bert.serving.json_examples import read_examples
+from keras_bert.serving.json_requests import read_predict
 from keras_bert.serving.servable import TensorSpec
 
 FLOATS = {"x": TensorSpec(tf.float32, None, "x:0")}

@@ -125,6 +125,19 @@ def test_padding_fills_with_the_first_value_as_tf_serving_does(schedule):
     assert outcomes[2]["rows"].tolist() == [[7, 8, 9]]
 
 
+def test_texts_of_like_length_go_together(schedule):
+    texts = [b"a", b"b" * 400, b"c" * 5, b"d" * 380, b"e" * 9, b"f" * 2000]
+    requests = [{"text": np.array([text], object)} for text in texts]
+    outcomes, batches, _ = schedule(BatchingConfig(), "reverse", requests)
+    assert [o["text"][0] for o in outcomes] == [text + b"|" for text in texts]
+    assert [batch["text"][0] for batch in batches] == [1, 2, 2, 1]
+    # In the order of arrival where a file says how, as in TF Serving.
+    config = BatchingConfig(is_explicit=True, max_batch_size=3)
+    outcomes, batches, _ = schedule(config, "reverse", requests)
+    assert [o["text"][0] for o in outcomes] == [text + b"|" for text in texts]
+    assert [batch["text"][0] for batch in batches] == [1, 3, 2]
+
+
 def test_what_cannot_be_batched_is_computed_alone(schedule):
     scalars = [{"scalar": np.array(i, np.float32)} for i in range(3)]
     outcomes, batches, _ = schedule(BatchingConfig(), "scalar", scalars)
