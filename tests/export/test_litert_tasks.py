@@ -188,7 +188,36 @@ def test_sentencepiece(fixtures, tmp_path):
     )
     preprocessor = kb.Preprocessor(tokenizer, seq_length=32)
     model = kb.BertClassifier(kb.BertEncoder(config), preprocessor, labels=["a", "b"])
-    loaded = ask_litert.load(kb.export.litert(model, tmp_path / "x.tflite", sample=[TEXT, LONG]))
+    loaded = ask_litert.load(kb.export.litert(model, tmp_path / "x.tflite"))
     assert "not UTF-8" in loaded.metadata["texts_with_other_ids"][0]
     (answer,) = ask_litert.ask(loaded, [TEXT])
     assert answer["label"] == model.predict([TEXT])[0]["label"]
+
+
+@pytest.mark.slow
+def test_texts_with_other_ids_are_not_held_against_a_file(tiny_checkpoint, tmp_path):
+    model = kb.BertClassifier.from_pretrained(str(tiny_checkpoint))
+    path = tmp_path / "x.tflite"
+    kb.export.litert(model, path, sample=["ΟΔΟΣ", "good"])
+    assert ask_litert.read_metadata(str(path))["checks"][0]["texts"] == 1
+    with pytest.raises(ValueError, match="No text of the sample can be verified"):
+        kb.export.litert(model, path, sample=["ΟΔΟΣ"])
+
+
+FAMILIES = ["families/albert", "families/roberta", "families/distilbert", "mobile_bert/classifier"]
+FAMILIES += ["modernbert/classifier", "modernbert/classifier_mean", "xlnet/classifier"]
+FAMILIES += ["families/xlm_roberta", "families/electra", "encoder/bfloat16"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_without_a_vocabulary(fixtures, tmp_path, family):
+    folder = str(fixtures / family)
+    model = kb.BertClassifier.from_pretrained(folder, labels=["a", "b"])
+    model.preprocessor = None
+    for quantize in (None, "dynamic_int8"):
+        path = kb.export.litert(model, tmp_path / "x.tflite", quantize, max_drop=0.05)
+    loaded = ask_litert.load(path)
+    assert set(loaded.runners) == {"tokens"} and loaded.metadata["checks"]
+    assert loaded.metadata["custom_ops"] == [] and loaded.metadata["tokenizer"] is None
+    assert "without a vocabulary" in loaded.metadata["no_strings"]

@@ -10,7 +10,8 @@ import tensorflow as tf
 from keras_bert.export import ask_litert
 from keras_bert.export.litert import conversion, texts
 from keras_bert.export.litert.text_bytes import TextBytes
-from keras_bert.text import AddedToken, Preprocessor, WordPieceTokenizer
+from keras_bert.text import AddedToken, BytePairTokenizer, Preprocessor, WordPieceTokenizer
+from keras_bert.text.byte_pair.model import byte_character
 from keras_bert.text.offsets import in_characters, split_by_offsets
 from keras_bert.text.words import split_words
 from tests.text import fuzz
@@ -127,7 +128,10 @@ def test_of_capital_sigmas_the_final_ones_differ():
     assert lite.tokenize(inside).numpy().tolist() == tokenizer.tokenize(inside).numpy().tolist()
     assert lite.tokenize(final).numpy().tolist() != tokenizer.tokenize(final).numpy().tolist()
     assert "capital sigma" in texts.differences(tokenizer)[0]
-    assert texts.differences(WordPieceTokenizer(SMALL, lower_case=False)) == []
+    assert texts.may_differ(tokenizer, final.encode())
+    assert not texts.may_differ(tokenizer, b"\xff os")
+    cased = WordPieceTokenizer(SMALL, lower_case=False)
+    assert texts.differences(cased) == [] and not texts.may_differ(cased, final.encode())
 
 
 def test_what_no_kernel_is_for():
@@ -136,6 +140,9 @@ def test_what_no_kernel_is_for():
 
     assert why(WordPieceTokenizer(SMALL)) is None
     assert "StaticRegex" in why(WordPieceTokenizer(SMALL, added_tokens=[AddedToken("covid")]))
+    bytes_ = [byte_character(i) for i in range(256)]
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    assert "Regex" in why(BytePairTokenizer([*special, *bytes_], []))
     assert "a Python function" in why(WordPieceTokenizer(SMALL, backend="python"))
 
 

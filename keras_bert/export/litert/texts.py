@@ -17,12 +17,14 @@ from keras_bert.text.preprocessor import Preprocessor
 from keras_bert.text.tokenizer import Tokenizer
 from keras_bert.text.utf8 import ANNOUNCED_BYTES
 from keras_bert.text.wordpiece import WordPieceTokenizer
+from keras_bert.text.wordpiece.normalizer import SIGMA
 
 __all__ = [
     "LiteWordPiece",
     "differences",
     "litert_preprocessor",
     "litert_tokenizer",
+    "may_differ",
     "why_no_strings",
 ]
 
@@ -112,6 +114,20 @@ def differences(tokenizer: Tokenizer) -> list[str]:
     if "guards" in tokenizer.get_config():
         return ["bytes that are not UTF-8: they are unknown characters, and are not dropped"]
     return []
+
+
+def may_differ(tokenizer: Tokenizer, text: bytes) -> bool:
+    """Whether ``differences`` may concern a text.
+
+    Example:
+        >>> may_differ(kb.WordPieceTokenizer("vocab.txt"), "ΟΔΟΣ".encode())
+        True
+    """
+    if not differences(tokenizer):
+        return False
+    if isinstance(tokenizer, WordPieceTokenizer):
+        return SIGMA.encode() in text
+    return text.decode("utf-8", "ignore").encode() != text
 
 
 def why_no_strings(tokenizer: Tokenizer, find_missing: Callable) -> str | None:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import tensorflow as tf
 from keras_bert.export.answers import dense_answers
 from keras_bert.export.errors import ExportError
 from keras_bert.export.litert.graph import IDS, TEXTS, TOKENIZE
+from keras_bert.export.litert.texts import may_differ
 from keras_bert.export.requests import Request, make_requests
 from keras_bert.models import BertMultipleChoice
 
@@ -31,13 +32,33 @@ Answers = dict[str, np.ndarray]
 
 
 def text_requests(model, sample: Sequence | None) -> list[Request]:
-    """Requests of texts, as ``keras_bert.export.requests`` makes them; none without a text."""
+    """Requests of texts, as ``keras_bert.export.requests`` makes them.
+
+    Without those that have no text, and without rows of which it is known that the tokenizer may
+    give other ids in LiteRT.
+    """
     requests = make_requests(model, [TEXTS], sample)
-    return [
-        request
-        for request in requests
-        if request.signature == TEXTS and len(next(iter(request.inputs.values())))
-    ]
+    asked = [request for request in requests if request.signature == TEXTS]
+    tokenizer = model.preprocessor.tokenizer
+    kept = []
+    for request in asked:
+        rows = zip(*request.inputs.values(), strict=True)
+        fine = [row for row in rows if not any(may_differ(tokenizer, x) for x in _bytes_of(row))]
+        if fine:
+            columns = zip(request.inputs, zip(*fine, strict=True), strict=True)
+            kept.append(Request(TEXTS, {name: list(column) for name, column in columns}))
+    if not kept:
+        raise ValueError(
+            "No text of the sample can be verified: of all of them this tokenizer may give other "
+            "ids in LiteRT (see docs/litert.md). Give other texts, or verify=False."
+        )
+    return kept
+
+
+def _bytes_of(row) -> Iterator[bytes]:
+    """All strings of a row: texts, and lists of texts."""
+    for value in row:
+        yield from value if isinstance(value, list) else [value]
 
 
 def id_requests(model, requests: Sequence[Request]) -> list[Request]:

@@ -107,7 +107,7 @@ def litert(
     reference = model if model.dtype_policy.name == "float32" else copy
     with complete_file(target) as staged:
         _write(staged, content, record, model)
-        if quantize is not None and evaluation is not None:
+        if evaluation is not None:
             _evaluate(copy, staged, evaluation, max_drop, record)
         if verify:
             bound = None if evaluation is not None else max_drop
@@ -232,7 +232,7 @@ def _evaluate(copy, staged: Path, evaluation, max_drop, record: dict) -> None:
     after = comparison.scores_of_file(copy, loaded, evaluation)
     name = comparison.main_score(copy, before)
     mode = record["quantization"]["mode"]
-    print(f"{name} {before[name]:.4f} -> {after[name]:.4f} ({mode})")
+    print(f"{name} {before[name]:.4f} -> {after[name]:.4f} ({mode or 'float32'})")
     record["quantization"]["evaluation"] = {"metric": name, "before": before, "after": after}
     # Questions are scored from 0 to 100.
     scale = 100 if max(before.get("exact_match", 0), before.get("f1", 0)) > 1 else 1
