@@ -69,8 +69,9 @@ def test_killed_workers_come_to_the_same_weights(tiny_checkpoint, data, tmp_path
     killed = tmp_path / "killed"
     killed.mkdir()
     process, chance, kills = start(tiny_checkpoint, data, killed), random.Random(11), 0
+    wanted = int(os.environ.get("KERAS_BERT_KILLS", "3"))
     try:
-        for kill in range(int(os.environ.get("KERAS_BERT_KILLS", "3"))):
+        for kill in range(wanted):
             before = steps_of(killed)
             until = time.monotonic() + 300
             # In the midst of training, anywhere: it has gone on from where the last kill left it.
@@ -89,6 +90,7 @@ def test_killed_workers_come_to_the_same_weights(tiny_checkpoint, data, tmp_path
         process.kill()
         for pid in workers_of(killed):
             os.kill(pid, signal.SIGKILL)
-    assert kills
+    print(f"{kills} of {wanted} kills")  # a run may be done before the last ones
+    assert kills >= min(wanted, 3)
     for ours, theirs in zip(weights_of(killed), weights_of(undisturbed), strict=True):
         np.testing.assert_array_equal(ours, theirs)
