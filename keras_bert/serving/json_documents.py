@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 import numpy as np
@@ -12,6 +13,7 @@ from keras_bert.serving.errors import ServingError
 __all__ = ["decimals", "encoded", "kind_of", "parse", "shown"]
 
 _DECODER = json.JSONDecoder()
+_LARGE_EXPONENT = re.compile(r"[eE]\+?[0-9]{3}")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _MOST_SHOWN = 256
 #: How Python's reader begins to say what is wrong → how RapidJSON says it.
@@ -37,8 +39,10 @@ def parse(body: bytes) -> dict:
         raise _parse_error("The document is empty", None)
     text = body.decode("utf-8", "surrogateescape")
     start = 1 if text.startswith("\ufeff") else 0
+    # Python reads 1e999 as infinity; to look at every number would take its time.
+    decoder = _CAREFUL_DECODER if _LARGE_EXPONENT.search(text) else _DECODER
     try:
-        document, _ = _DECODER.raw_decode(text, _SPACE.match(text, start).end())
+        document, _ = decoder.raw_decode(text, _SPACE.match(text, start).end())
     except json.JSONDecodeError as error:
         raise _parse_error(_in_rapidjsons_words(error, text), error.pos) from None
     except RecursionError:
@@ -48,6 +52,16 @@ def parse(body: bytes) -> dict:
     if not isinstance(document, dict):
         raise ServingError("INVALID_ARGUMENT", f"JSON Value: {shown(document)} Is not object")
     return document
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text:.40}")
+    return number
+
+
+_CAREFUL_DECODER = json.JSONDecoder(parse_float=_finite)
 
 
 def _in_rapidjsons_words(error: json.JSONDecodeError, text: str) -> str:

@@ -71,6 +71,8 @@ def test_random_nested_lists():
         b'{"inputs": ' + b"[" * 900 + b"]" * 900 + b"}",
         b'{"inputs": ' + b"9" * 5_000 + b"}",
         b'{"inputs": [1' + b"0" * 400 + b"]}",
+        b'{"inputs": [1e999]}',
+        b'{"inputs": [1.5, -1.0e+400]}',
         b'{"a": "\\ud800\\ud800"}',
         b"\xff\xfe\x00",
         b"{" * 3000,

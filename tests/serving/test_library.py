@@ -1,6 +1,7 @@
 """Versions: which is served while they come, go, fail, and are replaced."""
 
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from keras_bert.serving import Client
 from keras_bert.serving.errors import ServingError
 from keras_bert.serving.library import Library, ModelSource, find_models
 from keras_bert.serving.metrics import Metrics
@@ -120,8 +122,6 @@ def test_what_is_being_written_is_passed_over(library, root, made):
 def test_a_version_in_use_is_kept_until_it_is_not(library, root, made):
     with library.lease("half") as servable:
         put(made / "half_plus_three" / "123", root / "half" / "2")
-        import threading
-
         thread = threading.Thread(target=library.refresh)
         thread.start()
         while answer(library) == 2:
@@ -234,6 +234,21 @@ def test_chosen_versions_and_labels(root, made):
     library.close()
 
 
+def test_labels_over_the_wire(root, made, make_server):
+    put(made / "half_plus_three" / "123", root / "half" / "2")
+    labels = {"stable": 1, "canary": 2}
+    server = make_server(models={"half": ModelSource(str(root / "half"), (1, 2), labels)})
+    for label, added in (("stable", 2.0), ("canary", 3.0)):
+        body = {"instances": [0.0]}
+        answer = server.post(f"/v1/models/half/labels/{label}:predict", body)
+        assert answer == (200, {"predictions": [added]})
+        for url in (server.url, f"grpc://{server.grpc}"):
+            client = Client(url, "half", label=label)
+            assert client.call({"x": [0.0]})["y"].tolist() == [added]
+    _, status = server.get("/v1/models/half")
+    assert [version["version"] for version in status["model_version_status"]] == ["2", "1"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -265,8 +280,6 @@ def test_folders_of_models(root):
 
 def test_versions_change_under_load(made, tmp_path, make_server):
     """No request is lost or gets an answer of no version while five of them follow each other."""
-    import threading
-
     folder = tmp_path / "models" / "half"
     folder.mkdir(parents=True)
     sources = (made / "half_plus_two" / "1", made / "half_plus_three" / "123")
