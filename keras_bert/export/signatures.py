@@ -99,14 +99,15 @@ def _text_function(model, preprocessor):
         return dense_answers(model.answers(model(ids, training=False)))
 
     def one_row(*texts):
-        return tokens(**preprocessor(texts[0] if len(texts) == 1 else texts))
+        ids = preprocessor(texts[0] if len(texts) == 1 else texts)
+        return tokens(*(ids[name] for name in INPUT_SIGNATURE))
 
     def any_rows(*texts):
         with model.reading_with(preprocessor):
             return dense_text_answers(model, *texts)
 
-    text = one_row if model.one_row_per_text else any_rows
-    return _function(model.text_specs())(text), tokens
+    answer = one_row if model.one_row_per_text else any_rows
+    return _function(model.text_specs())(answer), tokens
 
 
 def _examples(model, text):
@@ -157,4 +158,16 @@ def _texts_of(model, serialized) -> list[tf.Tensor]:
 
 def _function(signature: Sequence[tf.TensorSpec]):
     """``tf.function`` for these inputs; without XLA, which TF Serving switches off."""
-    return tf.function(input_signature=signature, autograph=False)
+
+    def decorate(function):
+        def checked(*inputs):
+            # A server looks at types, not at shapes, and on a scalar in the place of a batch
+            # tf.text's kernels read foreign memory.
+            found = [
+                tf.ensure_shape(x, spec.shape) for x, spec in zip(inputs, signature, strict=True)
+            ]
+            return function(*found)
+
+        return tf.function(checked, input_signature=signature, autograph=False)
+
+    return decorate

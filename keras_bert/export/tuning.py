@@ -68,8 +68,9 @@ class Batching:
                 f"batch_timeout_micros {{ value: {self.timeout_micros} }}",
                 f"max_enqueued_batches {{ value: {self.most_waiting} }}",
                 f"num_batch_threads {{ value: {self.threads} }}",
+                # No pad_variable_length_inputs: TF Serving fills with a tensor's own first value
+                # (batching_util.cc), which would make ones of the padding in input_mask.
                 *(f"allowed_batch_sizes: {size}" for size in self.sizes),
-                "pad_variable_length_inputs: true",
                 "",
             ]
         )

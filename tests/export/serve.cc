@@ -2,7 +2,8 @@
 // "serve", Session::Run on the names of the signature, XLA compilation switched off.
 //
 // Usage: serve SAVED_MODEL SIGNATURE OPS_LIBRARIES INPUT=TEXT[,TEXT...] ...
-//   OPS_LIBRARIES: paths separated by ':'. TEXT: hexadecimal bytes, "-" for an empty text.
+//   OPS_LIBRARIES: paths separated by ':'. TEXT: hexadecimal bytes, "-" for an empty text; with
+//   INPUT=!TEXT the tensor is a scalar.
 // Prints one line per output and row: NAME ROW VALUE..., floats as hexadecimal (exact).
 
 #include <cstdio>
@@ -41,6 +42,11 @@ std::string FromHex(const std::string& hex) {
 }
 
 tensorflow::Tensor TextTensor(const std::string& list) {
+  if (list[0] == '!') {
+    tensorflow::Tensor scalar(tensorflow::DT_STRING, tensorflow::TensorShape({}));
+    scalar.scalar<tensorflow::tstring>()() = FromHex(list.substr(1));
+    return scalar;
+  }
   const std::vector<std::string> texts = Split(list, ',');
   tensorflow::Tensor tensor(tensorflow::DT_STRING,
                             tensorflow::TensorShape({static_cast<int64_t>(texts.size())}));

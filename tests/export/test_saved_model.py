@@ -416,6 +416,15 @@ def test_in_cpp_as_the_server_does(exported, model, texts, tmp_path):
     for i in range(len(texts)):
         assert classes["scores", i] == rows["probabilities", i]
         assert classes["classes", i] == model.labels
+    # A scalar in the place of a batch is refused; without a check it ends the server.
+    for signature, name, cell in (
+        ("serving_default", "text", raw[0]),
+        ("classify", "inputs", serialized_example(raw[0])),
+        ("examples", "examples", serialized_example(raw[0])),
+    ):
+        command = [program, exported, signature, libraries, f"{name}=!{cell.hex()}"]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert run.returncode == 1 and "INVALID_ARGUMENT" in run.stderr, run.stderr[-2000:]
 
 
 def test_a_tokenizer_in_python_is_refused(model, tmp_path, monkeypatch):

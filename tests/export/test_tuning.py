@@ -59,7 +59,6 @@ def test_it_is_written_as_the_server_reads_it(tmp_path):
         "allowed_batch_sizes: 1",
         "allowed_batch_sizes: 2",
         "allowed_batch_sizes: 4",
-        "pad_variable_length_inputs: true",
     ]
 
 
