@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import uuid
 import warnings
@@ -80,13 +81,15 @@ def litert(
         max_drop: How much less the main score may be in the file, 0.01 being a hundredth of the
             highest score; without ``evaluation``, how much less than 1 the mean cosine between the
             outputs of both for the sample. None: any.
-        verify: Whether to ask the file in a fresh process that has no TensorFlow.
+        verify: Whether to ask the file in a fresh process that has no TensorFlow. If not, nothing
+            is known of a quantised file but what ``evaluation`` says.
 
     Returns:
         The path.
 
     Raises:
         TypeError: If ``model`` is no task model, or a text is none.
+        ImportError: If the file is to be asked, and ai-edge-litert is not installed.
         ValueError: If an argument is none of those above.
         OSError: If the file cannot be written.
         ExportError: If the model cannot be converted, the file does not answer as the model does,
@@ -99,6 +102,11 @@ def litert(
         'cards.tflite'
     """
     target = _check(model, path, quantize, lengths, calibration)
+    if (verify or evaluation is not None) and importlib.util.find_spec("ai_edge_litert") is None:
+        raise ImportError(
+            "What is written is asked by LiteRT's interpreter, which is not installed: "
+            "pip install ai-edge-litert, or verify=False."
+        )
     copy = plain_copy(model)
     signatures, no_strings = _signatures(copy, lengths, strings)
     quantization = {"mode": quantize}
