@@ -16,7 +16,15 @@ import tensorflow as tf
 
 from keras_bert.export import ask_litert
 from keras_bert.export.errors import ExportError
-from keras_bert.export.litert import comparison, conversion, graph, metadata, texts, verification
+from keras_bert.export.litert import (
+    comparison,
+    conversion,
+    graph,
+    metadata,
+    texts,
+    verification,
+)
+from keras_bert.export.litert.answers import needs_offsets
 from keras_bert.export.litert.calibration import quantized_layers
 from keras_bert.export.litert.comparison import MAX_DROP
 from keras_bert.export.litert.graph import TEXTS, TOKENIZE
@@ -170,8 +178,9 @@ def _signatures(copy, lengths, strings) -> tuple[dict, str | None]:
         return found, "strings=False"
     reason = graph.why_no_answers(copy)
     if reason is None:
-        tokenizer = copy.preprocessor.tokenizer
-        reason = texts.why_no_strings(tokenizer, conversion.find_missing)
+        reason = texts.why_no_strings(
+            copy.preprocessor.tokenizer, conversion.find_missing, needs_offsets(copy)
+        )
     if reason is None:
         return found | graph.text_signatures(
             copy, texts.litert_preprocessor(copy.preprocessor)
