@@ -171,11 +171,13 @@ def tags_of_first_pieces(pieces: Pieces, text: tf.Tensor, first: tf.Tensor, labe
     chances = tf.nn.softmax(tf.gather(pieces.logits, at))
     best = tf.argmax(chances, axis=-1, output_type=tf.int32)
     entity = _entities(best, at, tf.boolean_mask(text, judged), labels)
-    where = tf.where(judged)
+    place = tf.cumsum(tf.cast(judged, tf.int32)) - 1
 
     def spread(values, missing):
-        filled = tf.fill(tf.shape(first), tf.constant(missing, values.dtype))
-        return tf.tensor_scatter_nd_update(filled, where, values)
+        # Looked up and not scattered: LiteRT's scattering knows no 8 bits.
+        missing = tf.constant(missing, values.dtype)
+        values = tf.concat([values, [missing]], 0)
+        return tf.where(judged, tf.gather(values, tf.maximum(place, 0)), missing)
 
     score = tf.reduce_max(chances, axis=-1)
     return Tagged(spread(best, -1), spread(score, 0.0), spread(entity, -1), first)

@@ -170,6 +170,12 @@ def test_refused_arguments(model, tmp_path):
     assert not os.listdir(tmp_path)
 
 
+def test_without_the_interpreter(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="pip install ai-edge-litert, or verify=False"):
+        kb.export.litert(model, tmp_path / "x.tflite")
+
+
 @pytest.fixture(scope="module")
 def content(model):
     """Functions of ids alone, converted: what a failing export has by then."""

@@ -76,16 +76,19 @@ def test_weights_of_8_bits(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["BertClassifier", "BertSpanLabeler", "BertMultipleChoice"])
+@pytest.mark.parametrize("kind", ["class", "tags", "spans", "choices"])
 def test_int8(tiny_checkpoint, tmp_path, kind):
-    model = getattr(kb, kind).from_pretrained(str(tiny_checkpoint))
-    texts = {
-        "BertClassifier": TEXTS,
-        "BertSpanLabeler": [("what?", text) for text in TEXTS],
-        "BertMultipleChoice": [("so", [text, "a"]) for text in TEXTS],
+    make, options, texts = {
+        "class": (kb.BertClassifier, {}, TEXTS),
+        "tags": (kb.BertTokenClassifier, {"labels": ["O", "B-X", "I-X"]}, TEXTS),
+        "spans": (kb.BertSpanLabeler, {}, [("what?", text) for text in TEXTS]),
+        "choices": (kb.BertMultipleChoice, {}, [("so", [text, "a"]) for text in TEXTS]),
     }[kind]
+    model = make.from_pretrained(str(tiny_checkpoint), **options)
+    words = [text.split() for text in TEXTS]
+    calibration_ = words if kind == "tags" else texts
     path = kb.export.litert(
-        model, tmp_path / "x.tflite", "int8", calibration=texts, max_drop=0.05, sample=texts
+        model, tmp_path / "x.tflite", "int8", calibration=calibration_, max_drop=0.05, sample=texts
     )
     loaded = ask_litert.load(path)
     quantization = loaded.metadata["quantization"]

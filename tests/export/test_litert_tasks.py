@@ -192,6 +192,11 @@ def test_sentencepiece(fixtures, tmp_path):
     assert "not UTF-8" in loaded.metadata["texts_with_other_ids"][0]
     (answer,) = ask_litert.ask(loaded, [TEXT])
     assert answer["label"] == model.predict([TEXT])[0]["label"]
+    # Where its pieces stand it cannot say.
+    tagger = kb.BertTokenClassifier(model.encoder, preprocessor, labels=LABELS)
+    loaded = ask_litert.load(kb.export.litert(tagger, tmp_path / "x.tflite"))
+    assert set(loaded.runners) == {"tokens"} and loaded.metadata["checks"]
+    assert "to say where pieces stand" in loaded.metadata["no_strings"]
 
 
 @pytest.mark.slow

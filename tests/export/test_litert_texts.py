@@ -85,7 +85,14 @@ def strings(count, tokens):
     found += [text.encode() for text in fuzz.strings("litert", count, tokens)]
     found += list(ill_formed(found[-count // 2 :]))
     found += [b"a" * 200, b"a" * 201, b"a" * 801, "한".encode() * 67, "é".encode() * 201 + b" b"]
-    found += [b"", b"\x00", b"\xff", b"\xf0\x9f", "中".encode() * 300]
+    found += [
+        b"",
+        b"\x00",
+        b"\xff",
+        b"\xf0\x9f",
+        b"\xed\xa0\x80 a b\xc0\xaf c",
+        "中".encode() * 300,
+    ]
     return [text for text in found if SIGMA not in text]
 
 

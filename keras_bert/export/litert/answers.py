@@ -23,7 +23,7 @@ from keras_bert.models.tagging import entity_spans, judged_pieces, tags_of_first
 from keras_bert.models.windows import merge_windows
 from keras_bert.text.question_windows import QuestionWindows
 
-__all__ = ["has_answers", "probabilities", "text_answers"]
+__all__ = ["has_answers", "needs_offsets", "probabilities", "text_answers"]
 
 _IDS = ("input_word_ids", "input_mask", "input_type_ids")
 
@@ -31,6 +31,11 @@ _IDS = ("input_word_ids", "input_mask", "input_type_ids")
 def has_answers(model) -> bool:
     """Whether ``text_answers`` knows the model's task."""
     return isinstance(model, tuple(_ANSWERS))
+
+
+def needs_offsets(model) -> bool:
+    """Whether the model's answers are places in texts."""
+    return isinstance(model, BertSpanLabeler | BertTokenClassifier)
 
 
 def text_answers(model, preprocessor, texts) -> dict[str, tf.Tensor]:

@@ -28,6 +28,7 @@ from keras import ops
 from keras_bert.export.errors import ExportError
 from keras_bert.layers.activations import get_activation
 from keras_bert.layers.linear import Linear
+from keras_bert.models import BertTokenClassifier
 
 __all__ = ["MOST_NOISE", "Range", "quantized_layers"]
 
@@ -85,7 +86,7 @@ class Range:
 
 @contextlib.contextmanager
 def quantized_layers(copy, calibration: Sequence) -> Iterator[dict]:
-    """Has the dense layers of a copy of a model round as 8 bits do; at the end they are as before.
+    """Has the dense layers of a copy's encoder round as 8 bits do; at the end they are as before.
 
     Args:
         copy: The copy, which nobody else uses.
@@ -97,7 +98,8 @@ def quantized_layers(copy, calibration: Sequence) -> Iterator[dict]:
     Raises:
         ExportError: If there is no text, or no layer that may be quantised.
     """
-    layers = [layer for layer in copy._flatten_layers() if isinstance(layer, Linear)]
+    # The encoder's: what a head gives is looked at with more than 8 bits, to tell the best.
+    layers = [layer for layer in copy.encoder._flatten_layers() if isinstance(layer, Linear)]
     seen = {id(layer): (Range(), Range()) for layer in layers}
     texts = copy.read_texts(calibration)
     with _products(layers, lambda layer: _Watched(layer, *seen[id(layer)])):
@@ -128,6 +130,8 @@ def quantized_layers(copy, calibration: Sequence) -> Iterator[dict]:
 def _run(copy, texts) -> None:
     """Calls the copy eagerly on the ids of texts, in windows where it reads so."""
     sides = copy.strings(texts)
+    if isinstance(copy, BertTokenClassifier):  # beside texts of words, where the words are
+        sides = sides[:1]
     if isinstance(sides[-1], tf.RaggedTensor):  # prompts and their choices
         first, choices = sides
         sides = [tf.gather(tf.constant(first), choices.value_rowids()), choices.values]

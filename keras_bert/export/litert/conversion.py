@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 
@@ -86,14 +87,35 @@ def _converted(module: tf.Module, signatures: Mapping, change: Callable) -> byte
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Keeps TensorFlow from announcing files in a folder that is about to be removed."""
+    """Keeps TensorFlow from announcing files in a folder that is about to be removed.
+
+    And its converter from notes in C++ that nobody can act on; what goes wrong it raises as well.
+    """
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("ERROR")
     try:
-        yield
+        with _without_standard_error():
+            yield
     finally:
         logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _without_standard_error() -> Iterator[None]:
+    """Sends what is written to file descriptor 2 nowhere."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none, as in programs without a terminal
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def find_missing(function) -> list[str]:

@@ -36,13 +36,13 @@ def plain_copy(model):
     config["encoder"] = {**config["encoder"], "config": {**encoder, "dtype": "float32"}}
     with _float32_policy():
         copy = type(model).from_config(config)
-    pairs = zip(_weights(model), _weights(copy), strict=False)
-    if [w.shape for w in _weights(model)] != [w.shape for w in _weights(copy)]:
+    values, weights = _weights(model), _weights(copy)
+    if [value.shape for value in values] != [weight.shape for weight in weights]:
         raise ExportError(
             f"A copy of this {type(model).__name__}, made of its get_config(), has other weights "
             "than the model. Let get_config return every argument that says which there are."
         )
-    for value, weight in pairs:
+    for value, weight in zip(values, weights, strict=True):
         weight.assign(keras.ops.cast(value, "float32"))
     return copy
 

@@ -130,24 +130,30 @@ def may_differ(tokenizer: Tokenizer, text: bytes) -> bool:
     return text.decode("utf-8", "ignore").encode() != text
 
 
-def why_no_strings(tokenizer: Tokenizer, find_missing: Callable) -> str | None:
+def why_no_strings(
+    tokenizer: Tokenizer, find_missing: Callable, with_offsets: bool = False
+) -> str | None:
     """Why a LiteRT file cannot hold the tokenizer; None: it can.
 
     Args:
         tokenizer: The model's.
-        find_missing: A function of a concrete function and what it reads → the names of operations
-            that LiteRT has no kernels for.
+        find_missing: A function of a concrete function → the names of operations that LiteRT has no
+            kernels for.
+        with_offsets: Whether it is also to say where pieces stand in the text.
     """
     if not tokenizer.in_graph:
         return f"the tokenizer is a Python function (backend={tokenizer.backend!r})"
     lite = litert_tokenizer(tokenizer)
-    function = tf.function(
-        lambda text: tf.cast(lite.tokenize(text).values, tf.int32),
-        input_signature=[tf.TensorSpec((None,), tf.string, "text")],
-        autograph=False,
-    )
+
+    def pieces(text):
+        found = lite.tokenize_with_offsets(text) if with_offsets else [lite.tokenize(text)]
+        return [part.values for part in found]
+
+    spec = tf.TensorSpec((None,), tf.string, "text")
+    function = tf.function(pieces, input_signature=[spec], autograph=False)
     missing = find_missing(function.get_concrete_function())
     if not missing:
         return None
     kind = type(tokenizer).__name__
-    return f"LiteRT has no kernels for what this {kind} takes: {', '.join(missing)}"
+    places = ", to say where pieces stand," if with_offsets else ""
+    return f"LiteRT has no kernels for what this {kind}{places} takes: {', '.join(missing)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import warnings
 from collections.abc import Sequence
@@ -15,7 +16,15 @@ import tensorflow as tf
 from keras_bert.complete_file import complete_file
 from keras_bert.export import ask_litert
 from keras_bert.export.errors import ExportError
-from keras_bert.export.litert import comparison, conversion, graph, metadata, texts, verification
+from keras_bert.export.litert import (
+    comparison,
+    conversion,
+    graph,
+    metadata,
+    texts,
+    verification,
+)
+from keras_bert.export.litert.answers import needs_offsets
 from keras_bert.export.litert.calibration import quantized_layers
 from keras_bert.export.litert.comparison import MAX_DROP
 from keras_bert.export.litert.graph import TEXTS, TOKENIZE
@@ -80,13 +89,15 @@ def litert(
         max_drop: How much less the main score may be in the file, 0.01 being a hundredth of the
             highest score; without ``evaluation``, how much less than 1 the mean cosine between the
             outputs of both for the sample. None: any.
-        verify: Whether to ask the file in a fresh process that has no TensorFlow.
+        verify: Whether to ask the file in a fresh process that has no TensorFlow. If not, nothing
+            is known of a quantised file but what ``evaluation`` says.
 
     Returns:
         The path.
 
     Raises:
         TypeError: If ``model`` is no task model, or a text is none.
+        ImportError: If the file is to be asked, and ai-edge-litert is not installed.
         ValueError: If an argument is none of those above.
         OSError: If the file cannot be written.
         ExportError: If the model cannot be converted, the file does not answer as the model does,
@@ -99,6 +110,11 @@ def litert(
         'cards.tflite'
     """
     target = _check(model, path, quantize, lengths, calibration)
+    if (verify or evaluation is not None) and importlib.util.find_spec("ai_edge_litert") is None:
+        raise ImportError(
+            "What is written is asked by LiteRT's interpreter, which is not installed: "
+            "pip install ai-edge-litert, or verify=False."
+        )
     copy = plain_copy(model)
     signatures, no_strings = _signatures(copy, lengths, strings)
     quantization = {"mode": quantize}
@@ -162,8 +178,9 @@ def _signatures(copy, lengths, strings) -> tuple[dict, str | None]:
         return found, "strings=False"
     reason = graph.why_no_answers(copy)
     if reason is None:
-        tokenizer = copy.preprocessor.tokenizer
-        reason = texts.why_no_strings(tokenizer, conversion.find_missing)
+        reason = texts.why_no_strings(
+            copy.preprocessor.tokenizer, conversion.find_missing, needs_offsets(copy)
+        )
     if reason is None:
         return found | graph.text_signatures(
             copy, texts.litert_preprocessor(copy.preprocessor)
