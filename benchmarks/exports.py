@@ -167,7 +167,7 @@ def wanted_of_ids(model, ids):
     tensors = {name: tf.constant(rows) for name, rows in ids.items()}
     raw = model(tensors, training=False)
     found = dict(raw) if isinstance(raw, dict) else {"logits": raw, "embedding": raw}
-    if not isinstance(raw, dict):
+    if type(model).__name__ == "BertClassifier":
         found |= {n: v for n, v in model.answers(raw).items() if n in ("probabilities", "value")}
     return {name: value.numpy() for name, value in found.items() if value.dtype == tf.float32}
 

@@ -250,9 +250,10 @@ class WordPieceTokenizer(Tokenizer):
         if not self.guards:
             return found[:count]
         ids, starts, ends = (x.values for x in found[:3])
-        odd = ends - starts > MAX_WORD_CHARACTERS
+        # Greatest values, and not comparisons piece by piece, which would all be written first.
+        odd = tf.reduce_max(ends - starts) > MAX_WORD_CHARACTERS
         if self.lower_case:
-            odd |= ids == len(self.model_vocabulary)  # a capital sigma
+            odd |= tf.reduce_max(ids) >= len(self.model_vocabulary)  # a capital sigma: the last id
 
         def carefully() -> tuple[tf.RaggedTensor, ...]:
             wordpiece = _wordpiece(self._automaton.for_long_words())
@@ -260,7 +261,7 @@ class WordPieceTokenizer(Tokenizer):
             mended = *self._automaton.without_long_words(*again[:3], self.unk_id), *again[3:]
             return mended[:count]
 
-        return tf.cond(tf.reduce_any(odd), carefully, lambda: found[:count])
+        return tf.cond(odd, carefully, lambda: found[:count])
 
     def _without_sigmas(self, strings: tf.Tensor) -> tf.Tensor:
         """The strings with capital sigmas, if there are any, lower-cased."""
