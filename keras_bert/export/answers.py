@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import tensorflow as tf
 
-__all__ = ["dense_answers", "dense_text_answers"]
+from keras_bert.models.answering import UntrainedHeadWarning
+
+__all__ = ["dense_answers", "dense_text_answers", "warn_of_fresh_head"]
 
 
 def dense_answers(answers: dict) -> dict[str, tf.Tensor]:
@@ -35,3 +39,14 @@ def _dense(value):
         return value
     number = -1 if value.dtype.is_integer else 0
     return value.to_tensor({tf.string: "", tf.bool: False}.get(value.dtype, number))
+
+
+def warn_of_fresh_head(model) -> None:
+    """Warns, two callers up, of a head that was neither loaded nor trained."""
+    if model.head_is_fresh:
+        warnings.warn(
+            f"The head of this {type(model).__name__} was neither loaded from a checkpoint nor "
+            "trained, so that the export's answers will be random. Call fit first.",
+            UntrainedHeadWarning,
+            stacklevel=4,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from keras_bert.export.ask import METADATA
 from keras_bert.export.graph_ops import oldest_serving, outside_core
 from keras_bert.export.signatures import input_specs
 
-__all__ = ["CARD", "make_record", "write_record"]
+__all__ = ["CARD", "make_record", "package_versions", "write_record"]
 
 CARD = "MODEL_CARD.md"
 
@@ -53,7 +54,7 @@ def make_record(
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         },
-        "versions": _versions(),
+        "versions": package_versions(),
         "ops_outside_core_tensorflow": outside_core(ops),
         "oldest_tensorflow_serving": oldest_serving(ops),
         "checks": list(checks),
@@ -76,18 +77,17 @@ def _described(tensor) -> dict:
     return {"dtype": tensor.dtype.name, "shape": tensor.shape.as_list()}
 
 
-def _versions() -> dict[str, str]:
-    import tensorflow_text
-
+def package_versions() -> dict[str, str]:
+    """Versions of what an export was made with."""
     # Upwards, but only for the number: the package is there, or this would not run.
     import keras_bert
 
-    return {
-        "keras_bert": keras_bert.__version__,
-        "tensorflow": tf.__version__,
-        "tensorflow_text": tensorflow_text.__version__,
-        "keras": keras.__version__,
-    }
+    found = {"keras_bert": keras_bert.__version__, "tensorflow": tf.__version__}
+    with contextlib.suppress(ImportError):  # a LiteRT file of ids does without it
+        import tensorflow_text
+
+        found["tensorflow_text"] = tensorflow_text.__version__
+    return {**found, "keras": keras.__version__}
 
 
 def write_record(folder: Path, name: str, record: Mapping) -> None:

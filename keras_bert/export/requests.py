@@ -6,9 +6,10 @@ import base64
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
-__all__ = ["Request", "make_requests", "token_ids"]
+__all__ = ["Request", "array_of", "make_requests", "token_ids"]
 
 #: Texts per request: enough for rows of different lengths to share a batch.
 _BATCH = 32
@@ -179,3 +180,11 @@ def token_ids(model, request: Request) -> dict[str, tf.Tensor]:
         return {name: tf.constant(rows, tf.int32) for name, rows in request.inputs.items()}
     columns = [tf.constant(column, tf.string) for column in request.inputs.values()]
     return model.preprocessor(tuple(columns) if len(columns) > 1 else columns[0])
+
+
+def array_of(output: Mapping) -> np.ndarray:
+    """One output of an answer, as ``ask.py`` and ``ask_litert.py`` write it."""
+    values = output["values"]
+    if output["dtype"] == "object":
+        values = [base64.b64decode(value["b64"]) for value in values]
+    return np.array(values, output["dtype"]).reshape(output["shape"])

@@ -6,20 +6,19 @@ import contextlib
 import logging
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from keras_bert.export import tuning, versions, warmup
+from keras_bert.export.answers import warn_of_fresh_head
 from keras_bert.export.errors import ExportError
 from keras_bert.export.graph_ops import graph_ops
 from keras_bert.export.record import make_record, write_record
 from keras_bert.export.requests import Request, make_requests
 from keras_bert.export.signatures import input_specs, make_signatures
 from keras_bert.export.verification import verify as verify_export
-from keras_bert.models.answering import UntrainedHeadWarning
 from keras_bert.models.task import TaskModel
 
 __all__ = ["saved_model"]
@@ -154,13 +153,7 @@ def _check_model(model) -> None:
             "tensorflow-text (Linux, or macOS on Apple silicon), with a tokenizer that has no "
             "backend set."
         )
-    if model.head_is_fresh:
-        warnings.warn(
-            f"The head of this {type(model).__name__} was neither loaded from a checkpoint nor "
-            "trained, so that the export's answers will be random. Call fit first.",
-            UntrainedHeadWarning,
-            stacklevel=3,
-        )
+    warn_of_fresh_head(model)
 
 
 class _Served(tf.Module):

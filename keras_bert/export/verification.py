@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
@@ -19,7 +18,7 @@ import tensorflow as tf
 from keras_bert.export.answers import dense_answers, dense_text_answers
 from keras_bert.export.comparison import TOLERANCE, Answers, compare
 from keras_bert.export.errors import ExportError
-from keras_bert.export.requests import Request, token_ids
+from keras_bert.export.requests import Request, array_of, token_ids
 from keras_bert.export.signatures import input_specs
 
 __all__ = ["verify"]
@@ -206,12 +205,5 @@ def _read_answers(process: subprocess.Popen, path: Path, errors: Path) -> list[A
             "sitecustomize that imports keras_bert."
         )
     return [
-        {name: _to_array(output) for name, output in answer.items()} for answer in result["answers"]
+        {name: array_of(output) for name, output in answer.items()} for answer in result["answers"]
     ]
-
-
-def _to_array(output: Mapping) -> np.ndarray:
-    values = output["values"]
-    if output["dtype"] == "object":
-        values = [base64.b64decode(value["b64"]) for value in values]
-    return np.array(values, output["dtype"]).reshape(output["shape"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from keras_bert.export.answers import dense_answers
 from keras_bert.export.errors import ExportError
 from keras_bert.export.litert.graph import IDS, TEXTS, TOKENIZE
 from keras_bert.export.litert.texts import may_differ
-from keras_bert.export.requests import Request, make_requests
+from keras_bert.export.requests import Request, array_of, make_requests
 from keras_bert.models import BertMultipleChoice
 
 __all__ = ["TOLERANCE", "ask_fresh_process", "id_requests", "largest_difference", "text_requests"]
@@ -152,14 +151,7 @@ def ask_fresh_process(path: Path, requests: Sequence[Request]) -> list[Answers]:
             "The export was not verified: the process that loads it imported keras_bert. Look for "
             "a .pth file or a sitecustomize that imports it."
         )
-    return [{n: _to_array(output) for n, output in a.items()} for a in result["answers"]]
-
-
-def _to_array(output: Mapping) -> np.ndarray:
-    values = output["values"]
-    if output["dtype"] == "object":
-        values = [base64.b64decode(value["b64"]) for value in values]
-    return np.array(values, output["dtype"]).reshape(output["shape"])
+    return [{n: array_of(output) for n, output in a.items()} for a in result["answers"]]
 
 
 def largest_difference(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_bert.complete_file import complete_file
 from keras_bert.export import ask_litert
+from keras_bert.export.answers import warn_of_fresh_head
 from keras_bert.export.errors import ExportError
 from keras_bert.export.litert import (
     comparison,
@@ -31,7 +28,7 @@ from keras_bert.export.litert.graph import TEXTS, TOKENIZE
 from keras_bert.export.litert.plain import plain_copy
 from keras_bert.export.litert.verification import Request
 from keras_bert.export.litert.weights import with_weights_of_8_bits
-from keras_bert.models.answering import UntrainedHeadWarning
+from keras_bert.export.record import package_versions
 from keras_bert.models.task import TaskModel
 
 __all__ = ["QUANTIZE", "litert"]
@@ -161,13 +158,7 @@ def _check(model, path, quantize, lengths, calibration) -> Path:
         raise FileNotFoundError(
             f"Cannot write {str(target)!r}: there is no folder {str(target.parent)!r}."
         )
-    if model.head_is_fresh:
-        warnings.warn(
-            f"The head of this {type(model).__name__} was neither loaded from a checkpoint nor "
-            "trained, so that the export's answers will be random. Call fit first.",
-            UntrainedHeadWarning,
-            stacklevel=3,
-        )
+    warn_of_fresh_head(model)
     return target
 
 
@@ -219,21 +210,9 @@ def _record(model, signatures, no_strings, quantization, lengths, content) -> di
         "quantization": quantization,
         "custom_ops": [name for name in operations if name in conversion.KERNELS],
         "builtin_ops": [name for name in operations if name not in conversion.KERNELS],
-        "versions": _versions(),
+        "versions": package_versions(),
         "checks": [],
     }
-
-
-def _versions() -> dict[str, str]:
-    # Upwards, but only for the number: the package is there, or this would not run.
-    import keras_bert
-
-    found = {"keras_bert": keras_bert.__version__, "tensorflow": tf.__version__}
-    with contextlib.suppress(ImportError):
-        import tensorflow_text
-
-        found["tensorflow_text"] = tensorflow_text.__version__
-    return {**found, "keras": keras.__version__}
 
 
 def _write(path: Path, content: bytes, record: dict, model) -> None:
