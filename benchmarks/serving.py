@@ -1,10 +1,11 @@
 """Requests over HTTP: the development server beside PyTorch and onnxruntime behind Starlette.
 
 The same classifier of 77 labels (MiniLM's encoder, a random head: speed does not depend on its
-values) is served by `keras-bert serve` from its export, by Hugging Face's model on PyTorch and by
-onnxruntime with Hugging Face's tokenizer, each in a process of its own; clients run in another.
-Strings go in and labels with probabilities come out. The servers take turns within each round, the
-first round warms up, and the table gives medians over the rounds. Example:
+values) is served by `keras-bert serve` from its two exports (weights as variables, as constants),
+by Hugging Face's model on PyTorch and by onnxruntime with Hugging Face's tokenizer, each in a
+process of its own; clients run in another. Strings go in and labels with probabilities come out.
+The servers take turns within each round, the first round warms up, and the table gives medians over
+the rounds. Example:
 
     python benchmarks/serving.py --minilm MINILM_FOLDER --texts datasets/banking77/test.csv \
         --torch-python build/peers/torch/bin/python > serving.md
@@ -36,6 +37,7 @@ CELLS = {
     "open loop": (1, "open", None),
 }
 OURS, TORCH, ORT = "keras-bert serve", "Starlette + PyTorch", "Starlette + onnxruntime"
+CONSTANTS = "keras-bert serve, weights as constants"
 
 
 def read_texts(paths):
@@ -64,9 +66,10 @@ def sentences(path):
 
 
 def make_models(minilm, folder):
-    """The export and the Hugging Face folder of one classifier, made once."""
-    exported, ours = folder / "models" / "intents", folder / "huggingface"
-    if not (exported / "1" / "saved_model.pb").exists():
+    """One classifier's two exports by server, and its Hugging Face folder, made once."""
+    exported = {OURS: folder / "variables", CONSTANTS: folder / "constants"}
+    ours = folder / "huggingface"
+    if not (ours / "config.json").exists():
         import numpy as np
 
         import keras_bert as kb
@@ -78,8 +81,10 @@ def make_models(minilm, folder):
             weights = [chance.normal(size=w.shape, scale=0.3) for w in layer.get_weights()]
             layer.set_weights(weights)
         model.save_pretrained(str(ours), format="huggingface")
-        kb.export.saved_model(model, exported, version=1, verify=False)
-    return exported.parent, ours
+        for path in exported.values():
+            options = {"weights": path.name, "version": 1, "verify": False}
+            kb.export.saved_model(model, path / "intents", **options)
+    return exported, ours
 
 
 def free_port():
@@ -122,8 +127,9 @@ def start(args, models, folder):
         port = free_port()
         servers.append(Served(name, [*command, "--port", str(port)], port))
 
-    ours = [sys.executable, "-m", "keras_bert", "serve", str(models), "--no-grpc"]
-    add(OURS, [*ours, "--intra-op-threads", threads])
+    for name, path in models.items():
+        ours = [sys.executable, "-m", "keras_bert", "serve", str(path), "--no-grpc"]
+        add(name, [*ours, "--intra-op-threads", threads])
     if args.torch_python:
         peer = [args.torch_python, str(HERE / "peers" / "text_server.py"), "--model", str(folder)]
         add(TORCH, [*peer, "--runtime", "torch", "--threads", threads])

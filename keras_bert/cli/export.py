@@ -48,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure batches on this machine; write batching.config and models.config",
     )
     parser.add_argument(
+        "--weights",
+        choices=("variables", "constants"),
+        help="constants: part of the graph, faster in small batches, more memory (variables)",
+    )
+    parser.add_argument(
         "--no-verify", action="store_true", help="do not ask what was written in a fresh process"
     )
     export_litert.add_arguments(parser)
@@ -67,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         version=args.version,
         verify=not args.no_verify,
+        weights=args.weights or "variables",
         keep=args.keep,
         tune=args.tune,
     )

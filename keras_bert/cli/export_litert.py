@@ -65,7 +65,7 @@ def check(args: argparse.Namespace) -> None:
     given = [f"--{n.replace('_', '-')}" for n in names if getattr(args, n) is not None]
     if args.format != "litert" and given:
         raise argparse.ArgumentError(None, f"{', '.join(given)}: only with --format litert")
-    of_versions = [f"--{n}" for n in ("version", "keep", "tune") if getattr(args, n)]
+    of_versions = [f"--{n}" for n in ("version", "keep", "tune", "weights") if getattr(args, n)]
     if args.format == "litert" and of_versions:
         raise argparse.ArgumentError(
             None, f"{', '.join(of_versions)}: a LiteRT file has no versions and no server"

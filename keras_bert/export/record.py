@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_bert.export.ask import METADATA
+from keras_bert.export.constant_weights import ConstantWeights
 from keras_bert.export.graph_ops import oldest_serving, outside_core
 from keras_bert.export.signatures import input_specs
 
@@ -20,7 +22,12 @@ CARD = "MODEL_CARD.md"
 
 
 def make_record(
-    model, folder: Path, functions: Mapping, ops: set[str], checks: Sequence[Mapping]
+    model,
+    folder: Path,
+    functions: Mapping,
+    ops: set[str],
+    checks: Sequence[Mapping],
+    constants: ConstantWeights | None = None,
 ) -> dict:
     """What there is to say of an export.
 
@@ -30,6 +37,7 @@ def make_record(
         functions: Signature → the function that was written.
         ops: Names of its operations.
         checks: What it has passed.
+        constants: The weights that became constants of the graph; None: all are variables.
 
     Returns:
         A dict that JSON can hold.
@@ -48,7 +56,8 @@ def make_record(
             "hidden_size": encoder.config.hidden_size,
             "vocabulary": preprocessor.tokenizer.vocabulary_size,
         },
-        "parameters": int(sum(v.shape.num_elements() for v in _variables(functions))),
+        "weights": "constants" if constants else "variables",
+        "parameters": sum(math.prod(v.shape) for v in _weights(model, functions, constants)),
         "bytes": {
             path.relative_to(folder).as_posix(): path.stat().st_size
             for path in sorted(folder.rglob("*"))
@@ -61,8 +70,11 @@ def make_record(
     }
 
 
-def _variables(functions):
-    return {id(v): v for function in functions.values() for v in function.variables}.values()
+def _weights(model, functions, constants):
+    """Those of the model that the functions read."""
+    read = {id(v) for function in functions.values() for v in function.variables}
+    known = constants.read if constants else set()
+    return [v for v in model.variables if id(v) in known or id(v.value) in read]
 
 
 def _signature(function) -> dict:

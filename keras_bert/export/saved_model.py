@@ -11,8 +11,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from keras_bert.data.examples import listed
 from keras_bert.export import tuning, versions, warmup
 from keras_bert.export.answers import warn_of_fresh_head
+from keras_bert.export.constant_weights import constants_of
 from keras_bert.export.errors import ExportError
 from keras_bert.export.graph_ops import graph_ops
 from keras_bert.export.record import make_record, write_record
@@ -23,6 +25,8 @@ from keras_bert.models.task import TaskModel
 
 __all__ = ["saved_model"]
 
+_WEIGHTS = ("variables", "constants")
+
 
 def saved_model(
     model,
@@ -32,6 +36,7 @@ def saved_model(
     verify: bool = True,
     *,
     lengths: Sequence[int] | str | None = None,
+    weights: str = "variables",
     keep: int | None = None,
     tune: bool = False,
 ) -> str:
@@ -78,6 +83,11 @@ def saved_model(
             no more than each batch needs; default: 8, 12, 16, 24, ... A server then meets few
             shapes, for each of which oneDNN makes kernels. What the preprocessor itself is told
             by ``pad_to`` counts more.
+        weights: "variables", or "constants": kernels and biases are part of the graph, embedding
+            tables stay variables. oneDNN then keeps kernels in the layout that it is fastest with,
+            which counts where a batch is small; a server takes several times the weights' memory
+            for each signature that is called. Answers may differ from those of "variables" in the
+            last bits.
         keep: How many versions stay, the new one among them: older ones are removed once it is
             there. Default: all.
         tune: Whether to measure how batches of the sample's texts fare on this machine, and to
@@ -90,8 +100,8 @@ def saved_model(
     Raises:
         TypeError: If ``model`` is no task model, or the sample holds something else than texts.
         ValueError: If ``directory`` names a version, ``version`` is no valid number, ``keep`` is
-            less than 1, ``lengths`` do not rise up to ``seq_length``, or the model has no
-            preprocessor.
+            less than 1, ``lengths`` do not rise up to ``seq_length``, ``weights`` is neither,
+            constants are more than 2 GiB, or the model has no preprocessor.
         OSError: If the folder cannot be written; ``FileExistsError`` if ``version`` exists,
             ``NotADirectoryError`` if a file is in the way.
         ExportError: If the SavedModel cannot be written or does not answer as the model does.
@@ -101,9 +111,12 @@ def saved_model(
         'saved_models/banking77/1'
     """
     _check_model(model)
+    if weights not in _WEIGHTS:
+        raise ValueError(f"weights={weights!r}. Expected one of {listed(_WEIGHTS)}.")
     target = versions.check_target(directory, version, keep)
     name = target.resolve().name
-    functions = make_signatures(model, lengths)
+    constants = constants_of(model) if weights == "constants" else None
+    functions = make_signatures(model, lengths, constants)
     requests = make_requests(model, functions, sample)
     with versions.staging_folder(target) as stage:
         _write(model, functions, stage)
@@ -119,7 +132,7 @@ def saved_model(
         )
         if batching is not None:
             tuning.write_in_version(stage, batching)
-        write_record(stage, name, make_record(model, stage, functions, ops, checks))
+        write_record(stage, name, make_record(model, stage, functions, ops, checks, constants))
         path = versions.publish(stage, target, version)
     if batching is not None:
         tuning.write_beside(target, batching)

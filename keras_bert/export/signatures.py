@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from keras_bert.export.answers import dense_answers, dense_text_answers
+from keras_bert.export.constant_weights import ConstantWeights
 from keras_bert.models.answering import INPUT_SIGNATURE
 from keras_bert.text.preprocessor import Preprocessor
 
@@ -40,13 +42,16 @@ def row_lengths(seq_length: int, lengths: Sequence[int] | str | None = None) -> 
     return [length for length in steps if length < seq_length] + [seq_length]
 
 
-def make_signatures(model, lengths: Sequence[int] | str | None = None) -> dict:
+def make_signatures(
+    model, lengths: Sequence[int] | str | None = None, constants: ConstantWeights | None = None
+) -> dict:
     """Traces the signatures.
 
     Args:
         model: A task model with a preprocessor.
         lengths: See ``row_lengths``. A preprocessor that pads to something else than the longest
             row stays as it is.
+        constants: Weights that become constants of the graph; None: all are variables.
 
     Returns:
         Concrete functions by name: ``serving_default``, ``examples``; ``tokens`` where a text is
@@ -56,7 +61,7 @@ def make_signatures(model, lengths: Sequence[int] | str | None = None) -> dict:
         >>> sorted(make_signatures(classifier))
         ['classify', 'examples', 'serving_default', 'tokens']
     """
-    text, tokens = _text_function(model, _padding(model.preprocessor, lengths))
+    text, tokens = _text_function(model, _padding(model.preprocessor, lengths), constants)
     found = {"serving_default": text, "examples": _examples(model, text)}
     if model.one_row_per_text:
         found["tokens"] = tokens
@@ -86,7 +91,7 @@ def _padding(preprocessor, lengths) -> Preprocessor:
     )
 
 
-def _text_function(model, preprocessor):
+def _text_function(model, preprocessor, constants):
     """Strings → answers, and ids → answers, of which the first makes use where it can."""
 
     @_function(tuple(INPUT_SIGNATURE.values()))
@@ -96,14 +101,15 @@ def _text_function(model, preprocessor):
             "input_mask": input_mask,
             "input_type_ids": input_type_ids,
         }
-        return dense_answers(model.answers(model(ids, training=False)))
+        with constants or contextlib.nullcontext():
+            return dense_answers(model.answers(model(ids, training=False)))
 
     def one_row(*texts):
         ids = preprocessor(texts[0] if len(texts) == 1 else texts)
         return tokens(*(ids[name] for name in INPUT_SIGNATURE))
 
     def any_rows(*texts):
-        with model.reading_with(preprocessor):
+        with model.reading_with(preprocessor), constants or contextlib.nullcontext():
             return dense_text_answers(model, *texts)
 
     answer = one_row if model.one_row_per_text else any_rows

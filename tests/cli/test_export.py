@@ -57,6 +57,7 @@ def test_options_of_the_other_format(trained, quick, tmp_path):
     for options, message in (
         (["--quantize", "float16"], "--quantize: only with --format litert"),
         (["--format", "litert", "--version", 2], "a LiteRT file has no versions"),
+        (["--format", "litert", "--weights", "constants"], "--weights: a LiteRT file has no"),
         (["--format", "litert", "--quantize", "int8"], "takes --calibration"),
     ):
         code, _, err = run("export", "--model", trained.folder, "--output", path, *options)
