@@ -57,7 +57,7 @@ class BeamSpanLabeler(BertSpanLabeler):
         TypeError: If the encoder is not XLNet's.
         ValueError: If an option is out of range, or the class token comes first.
 
-    Source: section 2.5 of Yang et al. 2019 (arXiv:1906.08237); zihangdai/xlnet ``run_squad.py`` and
+    Source: Yang et al. 2019 (arXiv:1906.08237); zihangdai/xlnet ``run_squad.py`` and
     ``function_builder.py``.
 
     Example:
