@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "AdamW": "keras_bert.training",
     "AddedToken": "keras_bert.text",
+    "BeamSpanLabeler": "keras_bert.models",
     "BertClassifier": "keras_bert.models",
     "BertEncoder": "keras_bert.models.encoder",
     "BertMaskedLM": "keras_bert.models",

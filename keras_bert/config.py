@@ -533,6 +533,8 @@ class XLNetConfig(_Config):
             here, ``"first"`` or ``"mean_with_padding"``, the mean over all places.
         classifier_activation: Activation of a classifier's own dense layer over that.
         tie_word_embeddings: Whether the language-model head scores tokens with the word embeddings.
+        start_n_top: Most starts of an answer that ``BeamSpanLabeler`` looks for ends of.
+        end_n_top: Most ends of each of these that it looks at.
         use_pooler: False: there is none. Here because task models ask for it.
 
     Raises:
@@ -568,6 +570,8 @@ class XLNetConfig(_Config):
     classifier_pooling: str = "last"
     classifier_activation: str = "tanh"
     tie_word_embeddings: bool = True
+    start_n_top: int = 5
+    end_n_top: int = 5
     use_pooler: bool = False
 
     def __post_init__(self):
@@ -578,6 +582,8 @@ class XLNetConfig(_Config):
             "num_attention_heads",
             "intermediate_size",
             "max_position_embeddings",
+            "start_n_top",
+            "end_n_top",
             *self._given("max_distance", "memory_length", "memory_per_batch"),
         )
         self._check_rates("dropout_rate", "attention_dropout_rate", "classifier_dropout")

@@ -18,6 +18,9 @@ from keras_bert.models.heads import HEADS
 
 __all__ = ["CONFIG_FIELDS", "FolderCheckpoint", "read_json"]
 
+#: Biases of heads, by whose length their outputs are counted.
+_COUNTED = ("logits.bias", "bias", "start_logits.bias")
+
 #: Our config field ← google-research/bert's, whose names most others kept.
 CONFIG_FIELDS = {
     "vocab_size": "vocab_size",
@@ -81,7 +84,7 @@ class FolderCheckpoint:
             names = self._head_names(kind)
             if not all(name in self._tensors for name in names.values()):
                 continue
-            biases = [names[ours] for ours in ("logits.bias", "bias") if ours in names]
+            biases = [names[ours] for ours in _COUNTED if ours in names]
             # The masked-language-model head may have no bias; it has as many outputs as tokens.
             shape = self._tensors.shape(biases[0]) if biases else (self.config.vocab_size,)
             always = HEADS[kind][1]

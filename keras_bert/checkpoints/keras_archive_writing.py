@@ -17,6 +17,7 @@ MODELS = {
     "classifier": "BertClassifier",
     "token_classifier": "BertTokenClassifier",
     "span_labeler": "BertSpanLabeler",
+    "beam_span_labeler": "BeamSpanLabeler",
     "multiple_choice": "BertMultipleChoice",
     "masked_lm": "BertMaskedLM",
 }

@@ -82,6 +82,12 @@ def _head_output(kind, head, encoder, encoded, mask):
         return token_logits(head, encoder, sequence[:, 1:2])
     if kind in ("token_classifier", "span_labeler", "replaced_tokens"):
         return head(sequence)
+    if kind == "beam_span_labeler":
+        # Not what the best starts give: which these are may be a matter of rounding.
+        start = keras.ops.zeros(sequence.shape[:1], "int32")
+        given = head(sequence, start_positions=start)
+        given["cls_logits"] = keras.ops.expand_dims(given["cls_logits"], 1)
+        return keras.ops.concatenate(list(given.values()), axis=1)
     if kind == "next_sentence" or encoder.config.classifier_activation is None:
         return head(encoded["pooled_output"])
     is_mean = encoder.config.classifier_pooling == "mean"

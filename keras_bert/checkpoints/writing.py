@@ -35,6 +35,8 @@ HEAD_FIELDS = {
     "masked_lm_activation": {"masked_lm"},
     "masked_lm_epsilon": {"masked_lm"},
     "tie_word_embeddings": {"masked_lm"},
+    "start_n_top": {"beam_span_labeler"},
+    "end_n_top": {"beam_span_labeler"},
 }
 
 

@@ -60,7 +60,7 @@ def require_kind(texts: Sequence[Text], model, source: str) -> None:
     Raises:
         ValueError: If they do not go together; ``source`` says where the texts are from.
     """
-    if type(model).__name__ not in ("BertClassifier", "BertSpanLabeler"):
+    if type(model).__name__ not in ("BertClassifier", "BertSpanLabeler", "BeamSpanLabeler"):
         return  # Lists of words, prompts with choices: the model says itself what it takes.
     are_pairs = isinstance(texts[0], tuple)
     if are_pairs and not model.takes_pairs:

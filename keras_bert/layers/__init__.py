@@ -1,6 +1,7 @@
 """Keras layers with weights: embeddings, attention, the Transformer block, task heads."""
 
 from keras_bert.layers.attention import SelfAttention
+from keras_bert.layers.beam_spans import BeamSpanHead
 from keras_bert.layers.bottleneck_block import BottleneckBlock
 from keras_bert.layers.checkpointing import Checkpointed
 from keras_bert.layers.dropout import Dropout
@@ -19,6 +20,7 @@ from keras_bert.layers.rotary_attention import RotaryAttention
 from keras_bert.layers.transformer_block import TransformerBlock
 
 __all__ = [
+    "BeamSpanHead",
     "BertEmbeddings",
     "BottleneckBlock",
     "Checkpointed",

@@ -7,7 +7,7 @@ from keras_bert.layers.dropout import Dropout
 from keras_bert.layers.linear import Linear
 from keras_bert.layers.normalization import LayerNorm
 
-__all__ = ["ClassificationHead", "Pooler", "mean_of_tokens"]
+__all__ = ["ClassificationHead", "Pooler", "mean_of_tokens", "token_vectors"]
 
 
 @keras.saving.register_keras_serializable("keras_bert")
@@ -158,3 +158,25 @@ def mean_of_tokens(sequence, mask=None):
     # A row of padding alone has the mean 0.
     count = ops.maximum(ops.sum(weights, axis=1), 1.0)
     return ops.cast(ops.sum(values * weights, axis=1) / count, sequence.dtype)
+
+
+def token_vectors(sequence, positions):
+    """The vectors of some tokens of each row.
+
+    Args:
+        sequence: (batch, seq, hidden).
+        positions: (batch, n), integers.
+
+    Returns:
+        (batch, n, hidden).
+
+    Example:
+        >>> sequence = keras.ops.convert_to_tensor([[[1.0], [3.0], [9.0]]])
+        >>> token_vectors(sequence, [[2, 0]]).numpy().tolist()
+        [[[9.0], [1.0]]]
+    """
+    # Not take_along_axis, which broadcasts the places over all units, and fails on no rows.
+    batch, length, units = ops.shape(sequence)
+    first = ops.expand_dims(ops.arange(batch, dtype="int32") * length, -1)
+    places = ops.cast(positions, "int32") + first
+    return ops.take(ops.reshape(sequence, (-1, units)), places, axis=0)

@@ -20,6 +20,7 @@ __all__ = [
 
 # These run on every Keras backend, without TensorFlow too; task models read text.
 if keras.config.backend() == "tensorflow":
+    from keras_bert.models.beam_spans import BeamSpanLabeler
     from keras_bert.models.classifier import BertClassifier
     from keras_bert.models.dual_encoder import DualEncoder
     from keras_bert.models.masked_lm import BertMaskedLM
@@ -29,6 +30,7 @@ if keras.config.backend() == "tensorflow":
     from keras_bert.models.token_classifier import BertTokenClassifier
 
     __all__ += [
+        "BeamSpanLabeler",
         "BertClassifier",
         "BertMaskedLM",
         "BertMultipleChoice",

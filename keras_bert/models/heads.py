@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import keras
-from keras import ops
 
 from keras_bert.config import ModernBertConfig, XLNetConfig
-from keras_bert.layers.heads import ClassificationHead
+from keras_bert.layers.beam_spans import BeamSpanHead
+from keras_bert.layers.heads import ClassificationHead, token_vectors
 from keras_bert.layers.language_model import LanguageModelHead
 from keras_bert.layers.masked_lm import MaskedLMHead
 
@@ -35,6 +35,21 @@ def _without_dropout(config, outputs, **kwargs):
 def _replaced_tokens(config, outputs, **kwargs):
     return ClassificationHead(
         outputs, 0.0, config.initializer_range, config.hidden_activation, **kwargs
+    )
+
+
+def _beam_spans(config, outputs, **kwargs):
+    if not isinstance(config, XLNetConfig):
+        raise TypeError(
+            "The head 'beam_span_labeler' is XLNet's and takes an XLNetConfig; received a "
+            f"{type(config).__name__}. Take the head 'span_labeler'."
+        )
+    return BeamSpanHead(
+        config.start_n_top,
+        config.end_n_top,
+        config.layer_norm_epsilon,
+        config.initializer_range,
+        **kwargs,
     )
 
 
@@ -86,11 +101,13 @@ def _language_model(config, outputs, **kwargs):
 
 
 #: Head → what makes it, and its number of outputs where that is always the same. Source: Devlin et
-#: al. 2018, sections 3.1 and 4; replaced tokens: Clark et al. 2020 (arXiv:2003.10555), section 2.
+#: al. 2018, sections 3.1 and 4; replaced tokens: Clark et al. 2020 (arXiv:2003.10555), section 2;
+#: beams of spans: zihangdai/xlnet ``function_builder.py``, ``get_qa_outputs``.
 HEADS = {
     "classifier": (_classifier, None),
     "token_classifier": (_token_classifier, None),
     "span_labeler": (_without_dropout, 2),
+    "beam_span_labeler": (_beam_spans, 1),
     "multiple_choice": (_classifier, 1),
     "masked_lm": (_masked_lm, None),
     "next_sentence": (_without_dropout, 2),
@@ -147,9 +164,6 @@ def token_logits(head, encoder, sequence, positions=None, training=None):
         (batch, predictions or seq, vocab) float32.
     """
     if positions is not None:
-        # Not take_along_axis, which broadcasts the places over all units, and fails on no rows.
-        batch, length, units = ops.shape(sequence)
-        places = positions + ops.expand_dims(ops.arange(batch, dtype="int32") * length, -1)
-        sequence = ops.take(ops.reshape(sequence, (-1, units)), places, axis=0)
+        sequence = token_vectors(sequence, positions)
     table = encoder.embeddings.word_embeddings if head.tied else None
     return head(sequence, table, training=training)

@@ -8,13 +8,25 @@ the context as it was given.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from keras_bert.text.offsets import in_characters, split_by_offsets
 
-__all__ = ["best_answers", "candidates_of", "has_most_context", "outputs_in_chunks"]
+__all__ = [
+    "LOWEST",
+    "Candidates",
+    "answers_of",
+    "best_answers",
+    "candidates_of",
+    "has_most_context",
+    "in_chunks",
+    "outputs_in_chunks",
+    "own_tokens",
+    "with_last_resort",
+]
 
 #: Lower than any logit; unlike -inf it is a number when added to one.
 LOWEST = -1e30
@@ -27,7 +39,7 @@ class Candidates(NamedTuple):
         row: int32: the window.
         start: int32: first token.
         end: int32: last token.
-        score: float32: sum of the logits of both.
+        score: float32: sum of the logits, or of the log-probabilities, of both.
     """
 
     row: tf.Tensor
@@ -74,21 +86,50 @@ def outputs_in_chunks(model, ids: dict[str, tf.Tensor], chunk: int = 32) -> list
     Returns:
         Start and end logits, each (rows, seq) float32.
     """
-    rows = tf.shape(ids["input_word_ids"])[0]
-    # One at least: no rows give logits too.
-    count = tf.maximum((rows + chunk - 1) // chunk, 1)
-    logits = tf.TensorArray(tf.float32, count, infer_shape=False, element_shape=(None, 2, None))
 
-    def step(number, logits):
-        part = {name: x[number * chunk : (number + 1) * chunk] for name, x in ids.items()}
+    def both(part):
         outputs = model(part, training=False)
-        both = tf.stack([outputs["start_logits"], outputs["end_logits"]], axis=1)
-        return number + 1, logits.write(number, both)
+        return [tf.stack([outputs["start_logits"], outputs["end_logits"]], axis=1)]
 
-    _, logits = tf.while_loop(
-        lambda number, _: number < count, step, (0, logits), parallel_iterations=1
+    (logits,) = in_chunks(both, ids, [tf.TensorSpec((None, 2, None))], chunk)
+    return tf.unstack(logits, 2, axis=1)
+
+
+def in_chunks(
+    function: Callable,
+    inputs: dict[str, tf.Tensor],
+    specs: Sequence[tf.TensorSpec],
+    chunk: int = 32,
+) -> list[tf.Tensor]:
+    """What a function makes of any number of rows, a few at a time.
+
+    Args:
+        function: Some rows of the inputs → tensors, first axis the rows.
+        inputs: Tensors, first axis the rows.
+        specs: Dtype and shape of each tensor that the function gives.
+        chunk: Rows at a time.
+
+    Returns:
+        These tensors of all rows.
+    """
+    rows = tf.shape(next(iter(inputs.values())))[0]
+    # One at least: no rows give tensors too.
+    count = tf.maximum((rows + chunk - 1) // chunk, 1)
+    arrays = [
+        tf.TensorArray(spec.dtype, count, infer_shape=False, element_shape=spec.shape)
+        for spec in specs
+    ]
+
+    def step(number, arrays):
+        part = {name: x[number * chunk : (number + 1) * chunk] for name, x in inputs.items()}
+        found = function(part)
+        written = [a.write(number, x) for a, x in zip(arrays, found, strict=True)]
+        return number + 1, written
+
+    _, arrays = tf.while_loop(
+        lambda number, _: number < count, step, (0, arrays), parallel_iterations=1
     )
-    return tf.unstack(logits.concat(), 2, axis=1)
+    return [array.concat() for array in arrays]
 
 
 def best_answers(
@@ -128,6 +169,33 @@ def best_answers(
     found, null_scores = candidates_of(
         start_logits, end_logits, packed, batch, class_last, n_best, max_answer_length
     )
+    options = (n_best, allow_no_answer, null_threshold)
+    return answers_of(found, null_scores, packed, contexts, *options)
+
+
+def answers_of(
+    found: Candidates,
+    null_scores: tf.Tensor,
+    packed: dict[str, tf.Tensor],
+    contexts: tf.Tensor,
+    n_best: int = 20,
+    allow_no_answer: bool = False,
+    null_threshold: float = 0.0,
+) -> dict[str, tf.Tensor]:
+    """The best of the spans that may answer questions.
+
+    Args:
+        found: The spans of all questions.
+        null_scores: (batch,) float32, the scores for no answer.
+        packed: As ``best_answers`` takes it, like the rest.
+        contexts: See there.
+        n_best: See there.
+        allow_no_answer: See there.
+        null_threshold: See there.
+
+    Returns:
+        See there.
+    """
     ranked = _ranked(found, packed, contexts, null_scores, n_best, allow_no_answer)
     threshold = null_threshold if allow_no_answer else float("inf")
     return {**_answers(ranked, contexts, null_scores, threshold), "no_answer_score": null_scores}
@@ -159,26 +227,62 @@ def candidates_of(
         The candidates of all questions, and float32 (batch,).
     """
     source = packed["window_source"]
-    in_text = (packed["input_segments"] == 1) & (packed["ends"] > packed["starts"])
-    own = in_text & has_most_context(
-        packed["input_segments"] == 1, source, packed["window_start"], batch, in_float64
-    )
+    in_text, own = own_tokens(packed, batch, in_float64)
     real = packed["input_mask"] > 0
     starts, ends = (tf.where(real, x, LOWEST) for x in (start_logits, end_logits))
     found = _candidates(starts, ends, own, in_text, n_best, max_answer_length)
-    lacking = tf.scatter_nd(
-        tf.gather(source, found.row)[:, tf.newaxis], tf.ones_like(found.row), [batch]
-    )
     last_resort = _best_of_each_row(starts, ends, own, in_text, max_answer_length)
-    needed = tf.where((tf.gather(lacking, source) == 0) & tf.reduce_any(own, axis=1))[:, 0]
-    found = Candidates(
-        *(tf.concat([x, tf.gather(y, needed)], 0) for x, y in zip(found, last_resort, strict=True))
-    )
+    found = with_last_resort(found, last_resort, own, source, batch)
     place = -1 if class_last else 0
     null_scores = tf.math.unsorted_segment_min(
         start_logits[:, place] + end_logits[:, place], source, batch
     )
     return found, null_scores
+
+
+def own_tokens(
+    packed: dict[str, tf.Tensor], batch: tf.Tensor | int, in_float64: bool = True
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where answers may end, and where they may begin.
+
+    Args:
+        packed: As ``best_answers`` takes it.
+        batch: How many questions there are.
+        in_float64: As ``has_most_context`` takes it.
+
+    Returns:
+        Two bool (rows, seq): tokens that stand for some of a context, and those of them that are
+        best looked at in their window.
+    """
+    in_context = packed["input_segments"] == 1
+    in_text = in_context & (packed["ends"] > packed["starts"])
+    source, first = packed["window_source"], packed["window_start"]
+    return in_text, in_text & has_most_context(in_context, source, first, batch, in_float64)
+
+
+def with_last_resort(
+    found: Candidates,
+    last_resort: Candidates,
+    own: tf.Tensor,
+    source: tf.Tensor,
+    batch: tf.Tensor | int,
+) -> Candidates:
+    """Spans, and for questions without any the best of each of their windows.
+
+    Args:
+        found: Spans of all questions.
+        last_resort: One span per row.
+        own: (rows, seq) bool: where spans of a row may begin; without such a place it has none.
+        source: (rows,) int32: the question of each row.
+        batch: How many questions there are.
+    """
+    counts = tf.scatter_nd(
+        tf.gather(source, found.row)[:, tf.newaxis], tf.ones_like(found.row), [batch]
+    )
+    needed = tf.where((tf.gather(counts, source) == 0) & tf.reduce_any(own, axis=1))[:, 0]
+    return Candidates(
+        *(tf.concat([x, tf.gather(y, needed)], 0) for x, y in zip(found, last_resort, strict=True))
+    )
 
 
 def has_most_context(

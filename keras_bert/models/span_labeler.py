@@ -85,6 +85,12 @@ class BertSpanLabeler(TaskModel):
 
     takes_windows = True
     main_metric = "f1"
+    #: Name of the head, as ``keras_bert.models.heads`` has it.
+    head_kind = "span_labeler"
+    #: What of a pair is cut into windows: the context, which comes last.
+    truncation = "only_last"
+    #: Share of each output's loss in the loss.
+    loss_shares: Mapping[str, float] = {"start_logits": 0.5, "end_logits": 0.5}
 
     def __init__(
         self,
@@ -113,7 +119,7 @@ class BertSpanLabeler(TaskModel):
             setattr(self, name, int(value))
         self.metric = metric
         self._allow_no_answer, self._null_threshold = allow_no_answer, float(null_threshold)
-        self.head = self.add_head("span_labeler")
+        self.head = self.add_head(self.head_kind)
         self.built = True
 
     @classmethod
@@ -131,6 +137,8 @@ class BertSpanLabeler(TaskModel):
         **kwargs,
     ) -> BertSpanLabeler:
         """Loads a pretrained encoder, and the head where the checkpoint has one.
+
+        Of a checkpoint with XLNet's head over beams it makes a ``BeamSpanLabeler``.
 
         Args:
             folder: A checkpoint as ``BertEncoder.from_pretrained`` reads it, with a vocabulary.
@@ -174,14 +182,25 @@ class BertSpanLabeler(TaskModel):
             "null_threshold": null_threshold,
             "metric": metric,
         }
-        windows = {"stride": stride, "truncation": "only_last"}
-        model = cls.load(checkpoint, options, checkpoint.heads, seq_length, **windows, **kwargs)
+        kind = cls._class_for(checkpoint.heads)
+        windows = {"stride": stride, "truncation": kind.truncation}
+        model = kind.load(checkpoint, options, checkpoint.heads, seq_length, **windows, **kwargs)
         model.compile()
         return model
 
+    @classmethod
+    def _class_for(cls, heads):
+        """The class of the model that has a checkpoint's head."""
+        if cls is not BertSpanLabeler or "span_labeler" in heads:
+            return cls
+        # Sideways on purpose: this class is the other one's base.
+        from keras_bert.models.beam_spans import BeamSpanLabeler
+
+        return BeamSpanLabeler if BeamSpanLabeler.head_kind in heads else cls
+
     def head_layers(self):
         """One head: ``span_labeler``."""
-        return {"span_labeler": self.head}
+        return {self.head_kind: self.head}
 
     def call(self, inputs, training=None):
         """Ids → start and end logits, each (batch, seq) float32."""
@@ -324,10 +343,13 @@ class BertSpanLabeler(TaskModel):
             allow_no_answer=bool(self.allow_no_answer),
             null_threshold=self.null_threshold,
         )
-        truncated = tf.math.unsorted_segment_max(
-            packed["truncated"], packed["window_source"], tf.shape(contexts)[0]
-        )
-        return {**answers, "truncated": truncated}
+        return {**answers, "truncated": self._truncated(packed, contexts)}
+
+    @staticmethod
+    def _truncated(packed, contexts):
+        """Pieces that were cut from each question and its context: int32 (batch,)."""
+        batch = tf.shape(contexts)[0]
+        return tf.math.unsorted_segment_max(packed["truncated"], packed["window_source"], batch)
 
     def read_answer(self, answer):
         """Python values: texts as str, numbers as int and float, ``n_best`` as a list of dicts."""
@@ -359,9 +381,9 @@ class BertSpanLabeler(TaskModel):
         return []
 
     def compile(self, optimizer=None, loss=None, metrics=None, loss_weights=None, **kwargs):
-        """As ``TaskModel.compile``; the default loss is the mean of start's and end's."""
+        """As ``TaskModel.compile``; the default loss is one of ``loss_shares``."""
         if loss is None and loss_weights is None:
-            loss_weights = {"start_logits": 0.5, "end_logits": 0.5}
+            loss_weights = dict(self.loss_shares)
         super().compile(optimizer, loss, metrics, loss_weights=loss_weights, **kwargs)
 
     def get_config(self):

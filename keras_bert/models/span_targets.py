@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-__all__ = ["SpanCrossentropy", "span_targets"]
+__all__ = ["NoAnswerCrossentropy", "SpanCrossentropy", "beam_targets", "span_targets"]
 
 
 @keras.saving.register_keras_serializable("keras_bert")
@@ -33,6 +33,57 @@ class SpanCrossentropy(keras.losses.Loss):
         lowest = -1e30  # not -inf, whose product with 0 is no number
         log_probabilities = ops.log_softmax(ops.where(real, y_pred, lowest), axis=-1)
         return -ops.sum(ops.where(y_true > 0, log_probabilities, 0.0), axis=-1)
+
+
+@keras.saving.register_keras_serializable("keras_bert")
+class NoAnswerCrossentropy(keras.losses.Loss):
+    """Binary cross entropy of whether there is no answer.
+
+    Inputs: targets (batch,), 1 for no answer, 0 for one, -1 where that is not to be learned; logits
+    (batch,).
+
+    Source: ``get_qa_outputs`` in zihangdai/xlnet ``function_builder.py``.
+
+    Example:
+        >>> loss = NoAnswerCrossentropy()([1, -1], [0.0, 9.0])
+        >>> round(float(loss), 4)        # the mean of log 2 and nothing
+        0.3466
+    """
+
+    def call(self, y_true, y_pred):
+        """Targets and logits → (batch,) float32."""
+        y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+        # log(1 + exp(x)) - x y, which does not overflow.
+        loss = ops.softplus(y_pred) - y_pred * y_true
+        return ops.where(y_true >= 0, loss, 0.0)
+
+
+def beam_targets(rows, targets: dict[str, tf.RaggedTensor], learn_no_answer: bool) -> dict:
+    """What a head over beams learns of rows that hold windows over contexts.
+
+    It chooses among the tokens of the context and the class token alone, which is the last one.
+
+    Args:
+        rows: ``PackedRows`` of questions and contexts.
+        targets: What ``span_targets`` made of them.
+        learn_no_answer: Whether it learns which windows have no answer.
+
+    Returns:
+        The targets, with -1 at all other tokens; and ``cls_logits``, int32 (rows,), 1 for a window
+        without answer and 0 for one with an answer; -1 for all where that is not learned.
+
+    Source: ``p_mask`` and ``is_impossible`` in zihangdai/xlnet ``run_squad.py``.
+    """
+    segments = rows.spans["input_segments"]
+    class_token = segments.row_splits[1:] - 1
+    may_be = np.equal(segments.values.numpy(), 1)
+    may_be[class_token.numpy()] = True
+    starts = targets["start_logits"]
+    none = tf.gather(starts.values, class_token)
+    return {
+        **{name: x.with_values(tf.where(may_be, x.values, -1)) for name, x in targets.items()},
+        "cls_logits": none if learn_no_answer else -tf.ones_like(none),
+    }
 
 
 def span_targets(

@@ -13,7 +13,9 @@ class QuestionWindows:
     """What a ``Preprocessor`` makes of (question, context), the question cut where it is long.
 
     A long question would leave little room for the context, so that there are many windows of it.
-    The ends of tokens take in what normalisation dropped behind them, such as accents.
+    The ends of tokens take in what normalisation dropped behind them, such as accents. The question
+    comes first, unless the preprocessor cuts first texts alone (``truncation="only_first"``): then
+    the context does.
 
     Args:
         preprocessor: A ``Preprocessor``; with a ``stride`` it makes windows over the context.
@@ -31,6 +33,7 @@ class QuestionWindows:
     def __init__(self, preprocessor: Preprocessor, max_query_length: int = 64):
         self._preprocessor = preprocessor
         self.tokenizer = preprocessor.tokenizer
+        self._context_first = preprocessor.truncation == "only_first"
         room = preprocessor.seq_length - preprocessor.special_token_count(2)
         self.max_query_length = min(max_query_length, room // 2)
 
@@ -43,18 +46,22 @@ class QuestionWindows:
             return_offsets: As for ``Preprocessor.call``.
 
         Returns:
-            As ``Preprocessor.call``, with ``window_source`` and ``window_start`` always.
+            As ``Preprocessor.call``, with ``window_source`` and ``window_start`` always; whichever
+            comes first, of ``input_segments`` 0 is the question and 1 the context.
         """
         questions, contexts = texts
         question = self.tokenizer.tokenize_with_offsets(questions, ends="loose")
         cut = tf.cast(question[0].row_lengths(), tf.int32) - self.max_query_length
         question = _first_pieces(question, self.max_query_length)
+        segments = [question, self.tokenizer.tokenize_with_offsets(contexts, ends="loose")]
         packed = self._preprocessor.pack(
-            question,
-            self.tokenizer.tokenize_with_offsets(contexts, ends="loose"),
+            *(reversed(segments) if self._context_first else segments),
             return_truncated=return_truncated,
             return_offsets=return_offsets,
         )
+        if self._context_first and return_offsets:
+            place = packed["input_segments"]
+            packed["input_segments"] = tf.where(place < 0, place, 1 - place)
         rows = tf.range(tf.shape(packed["input_word_ids"])[0])
         packed.setdefault("window_source", rows)
         packed.setdefault("window_start", tf.zeros_like(rows))

@@ -242,6 +242,7 @@ OWN = {
     "heads/bert_pretraining": "BertPretrainer",
     "heads/electra_pretraining": "BertPretrainer",
     "heads/roberta_questionanswering": "BertSpanLabeler",
+    "xlnet/beam_span_labeler": "BeamSpanLabeler",
     "heads/albert_multiplechoice": "BertMultipleChoice",
     "heads/camembert_tokenclassification": "BertTokenClassifier",
     "classifier/three_labels": "BertClassifier",

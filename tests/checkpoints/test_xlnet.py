@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from keras_bert.checkpoints.safetensors import TensorFiles
 from tests.checkpoints.test_safetensors import write
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+
+pytestmark = pytest.mark.filterwarnings("ignore:The model takes ids only")
 
 
 def changed(tmp_path, source, **changes):
@@ -40,6 +43,8 @@ def changed(tmp_path, source, **changes):
         ({"summary_activation": None}, {"classifier_activation": "linear"}),
         ({"summary_activation": ...}, {"classifier_activation": "tanh"}),
         ({"summary_last_dropout": 0.4}, {"classifier_dropout": 0.4}),
+        ({"start_n_top": 2, "end_n_top": 7}, {"start_n_top": 2, "end_n_top": 7}),
+        ({"start_n_top": ..., "end_n_top": None}, {"start_n_top": 5, "end_n_top": 5}),
         (
             {"d_head": ..., "untie_r": True, "pad_token_id": ...},
             {"head_size": 6, "pad_token_id": 5},
@@ -61,6 +66,8 @@ def test_what_a_config_says(tmp_path, changes, fields):
         ({"d_head": "6"}, "d_head='6' is not|config.json"),
         ({"clamp_len": "far"}, "max_distance must be a positive whole number; received 'far'"),
         ({"ff_activation": "snake"}, "hidden_activation='snake' is unknown"),
+        ({"start_n_top": 0}, "start_n_top must be a positive whole number; received 0"),
+        ({"end_n_top": "5"}, "says end_n_top='5'; expected a whole number"),
         ({"n_layer": 1}, "unknown tensor layer.1"),
         ({"n_layer": 3}, "missing tensor layer.2"),
         ({"n_layer": 10**9}, "num_layers=1000000000, which is more than"),
@@ -89,6 +96,49 @@ def test_head_without_projection_is_left_out(tmp_path):
     assert checkpoint.heads == {}
     report = checkpoint.load(checkpoint.make_encoder(), {})
     assert report.ignored["logits_proj.weight"] == "head of another task"
+
+
+BEAMS = "xlnet/beam_span_labeler"
+
+
+def test_head_over_beams_is_told(tmp_path):
+    found = kb.checkpoints.inspect(str(FIXTURES / BEAMS))
+    assert found.heads == ["beam_span_labeler"] and not found.report.ignored
+    assert re.search(r"heads +beam_span_labeler\n", str(found))
+    # By its tensors, where nothing says of which class they are.
+    folder = changed(tmp_path, BEAMS, architectures=...)
+    assert open_checkpoint(folder).heads == {"beam_span_labeler": 1}
+    classifier = kb.BertClassifier.from_pretrained(folder, labels=["a", "b"])
+    left_out = classifier.load_report.ignored
+    assert left_out["answer_class.dense_1.weight"] == "question-answering head"
+    plain = kb.BertSpanLabeler.from_pretrained(str(FIXTURES / "xlnet" / "span_labeler"))
+    assert type(plain) is kb.BertSpanLabeler
+
+
+def test_head_over_beams_is_new_where_there_is_none():
+    model = kb.BeamSpanLabeler.from_pretrained(str(FIXTURES / "xlnet" / "masked_lm"))
+    assert model.load_report.fresh == ["beam_span_labeler"] and model.head_is_fresh
+
+
+def test_size_of_a_head_over_beams(tmp_path):
+    folder = changed(tmp_path, BEAMS)
+    files = TensorFiles([f"{folder}/model.safetensors"])
+    tensors = {name: np.array(files.read(name)) for name in files}
+    tensors["end_logits.dense_0.weight"] = tensors["end_logits.dense_0.weight"][:, :12]
+    write(Path(folder) / "model.safetensors", tensors)
+    message = r"end_logits.dense_0.weight has shape .12, 12., the config asks for .12, 24."
+    with pytest.raises(kb.CheckpointError, match=message):
+        kb.BertSpanLabeler.from_pretrained(folder)
+
+
+def test_sizes_of_beams_are_written(tmp_path):
+    model = kb.BertSpanLabeler.from_pretrained(str(FIXTURES / BEAMS))
+    model.save_pretrained(str(tmp_path / "out"))
+    fields = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (fields["start_n_top"], fields["end_n_top"]) == (3, 4)
+    assert fields["architectures"] == ["XLNetForQuestionAnswering"]
+    with pytest.raises(kb.CheckpointError, match="has no head beam_span_labeler"):
+        kb.checkpoints.convert(str(tmp_path / "out"), str(tmp_path / "new"), format="google")
 
 
 @pytest.mark.parametrize(

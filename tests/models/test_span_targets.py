@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import keras_bert as kb
 from keras_bert.data.packed_rows import PackedRows
-from keras_bert.models.span_targets import SpanCrossentropy, span_targets
+from keras_bert.models.span_targets import NoAnswerCrossentropy, SpanCrossentropy, span_targets
 from keras_bert.text.question_windows import QuestionWindows
 
 
@@ -78,6 +78,20 @@ def test_the_class_token_may_be_the_last(rows):
     lengths = rows.lengths
     targets = span_targets(rows, [None, (0, 2), None], class_last=True)
     assert places(rows, targets) == [(lengths[0] - 1,) * 2, (3, 3), (lengths[2] - 1,) * 2]
+
+
+def test_loss_of_no_answer():
+    logits = np.array([-40.0, 40.0, 0.5, -3.0, 200.0], np.float32)
+    targets = np.array([0, 1, 1, -1, 0])
+    expected = [0.0, 0.0, np.log1p(np.exp(-0.5)), 0.0, 200.0]
+    np.testing.assert_allclose(
+        NoAnswerCrossentropy(reduction=None)(targets, logits), expected, rtol=1e-6, atol=1e-7
+    )
+    with tf.GradientTape() as tape:
+        variable = tf.Variable(logits)
+        loss = NoAnswerCrossentropy()(targets, variable)
+    slopes = [0, 0, -1 / (1 + np.exp(0.5)) / 5, 0, 1 / 5]
+    np.testing.assert_allclose(tape.gradient(loss, variable), slopes, atol=1e-7)
 
 
 def test_loss_is_over_real_tokens():

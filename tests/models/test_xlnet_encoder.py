@@ -1,8 +1,6 @@
 """XLNetEncoder's shapes, options and errors. That its numbers are right: tests/parity."""
 
 import dataclasses
-import lzma
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,9 +9,8 @@ import tensorflow as tf
 from keras import ops
 
 import keras_bert as kb
-from keras_bert.text.sentencepiece.model import parse_model
+from tests.models.xlnet_texts import xlnet_tokenizer
 
-SPIECES = Path(__file__).resolve().parents[1] / "fixtures" / "text" / "sentencepiece"
 CONFIG = kb.XLNetConfig(
     vocab_size=50,
     hidden_size=16,
@@ -236,13 +233,7 @@ def test_wrong_configs(fields, message):
 
 @pytest.fixture(scope="module")
 def classifier():
-    model = parse_model(lzma.open(SPIECES / "albert.model.xz").read())
-    names = {"[CLS]": "<cls>", "[SEP]": "<sep>", "[MASK]": "<mask>"}
-    for piece in model.pieces:
-        piece.piece = names.get(piece.piece, piece.piece)
-    tokenizer = kb.SentencePieceTokenizer(
-        model, cls_token="<cls>", sep_token="<sep>", mask_token="<mask>", class_last=True
-    )
+    tokenizer = xlnet_tokenizer()
     keras.utils.set_random_seed(0)
     config = dataclasses.replace(CONFIG, vocab_size=tokenizer.vocabulary_size, pad_token_id=0)
     return kb.BertClassifier(

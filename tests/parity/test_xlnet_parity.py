@@ -34,7 +34,7 @@ def case(request):
 
 
 def test_all_cases_are_there():
-    assert len(CASES) == 12
+    assert len(CASES) == 13
 
 
 def test_encoder(case):

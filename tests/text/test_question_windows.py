@@ -45,6 +45,22 @@ def test_without_a_stride_a_text_is_one_window(tokenizer):
     assert packed["truncated"].numpy().tolist() == [18, 0]
 
 
+def test_the_context_comes_first_where_first_texts_are_cut(tokenizer):
+    preprocessor = kb.Preprocessor(tokenizer, 16, stride=4, truncation="only_first")
+    questions, contexts = ["what", "why not " * 5], ["the day " * 9, "yes"]
+    packed = QuestionWindows(preprocessor, 4)((questions, contexts), return_truncated=True)
+    cut = ["what", "why not " * 2]
+    theirs = preprocessor((contexts, cut), return_truncated=True, return_offsets=True)
+    assert packed.keys() == theirs.keys()
+    segments = theirs.pop("input_segments").numpy()
+    theirs["truncated"] = theirs["truncated"].numpy() + 6 * (theirs["window_source"].numpy() == 1)
+    for name, value in theirs.items():
+        assert np.array_equal(packed[name], value), name
+    swapped = np.choose(segments + 1, [-1, 1, 0])
+    assert np.array_equal(packed["input_segments"], swapped)
+    assert packed["window_source"].numpy().tolist().count(0) > 1
+
+
 def test_ends_take_in_what_normalisation_dropped(tokenizer):
     packed = QuestionWindows(kb.Preprocessor(tokenizer, 32), 4)((["no"], ["cafe\u0301 a"]))
     segments, ends = packed["input_segments"][0].numpy(), packed["ends"][0].numpy()

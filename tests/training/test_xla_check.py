@@ -286,6 +286,15 @@ def test_all_families_are_ready(family, task, fixtures):
 
 
 @pytest.mark.slow
+def test_ends_given_the_start_are_ready(fixtures):
+    encoder = kb.BertEncoder.from_pretrained(str(fixtures / "xlnet" / "beam_span_labeler"))
+    model = kb.BeamSpanLabeler(encoder)
+    model.compile(kb.AdamW(1e-3))
+    targets = {"start_logits": PLACES, "end_logits": PLACES, "cls_logits": CLASSES % 2}
+    check_tpu_ready(model, (ids(), targets)).require()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["single", "masked_lm"])
 def test_half_precision_is_ready(task):
     report = report_of(task, bert(dtype="mixed_bfloat16"), kb.AdamW(1e-3)).require()

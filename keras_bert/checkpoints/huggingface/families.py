@@ -425,7 +425,7 @@ CLASSES = {
 ARCHITECTURES = {
     "ForSequenceClassification": ("classifier",),
     "ForTokenClassification": ("token_classifier",),
-    "ForQuestionAnswering": ("span_labeler",),
+    "ForQuestionAnswering": ("span_labeler", "beam_span_labeler"),
     "ForQuestionAnsweringSimple": ("span_labeler",),
     "ForMultipleChoice": ("multiple_choice",),
     "ForMaskedLM": ("masked_lm",),

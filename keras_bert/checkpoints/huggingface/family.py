@@ -29,7 +29,8 @@ class Family:
         to_theirs: And back: our config → some of their fields.
         idle: Tensors that a model of an encoder and these kinds of heads has and makes no use of,
             each with its shape.
-        class_endings: How a class ends for others → for this family, where that is not the same.
+        class_endings: Kind of a model's only head → how its class ends, where that is not as for
+            other families.
         projects: Whether a linear layer follows the embeddings also where it need not.
         embeddings: Path in a ``BertEncoder`` ← theirs.
         block: Path in ``blocks[i]`` ← theirs, behind ``block_prefix``; with the number

@@ -48,9 +48,8 @@ def write_huggingface(parts: Parts, folder: str) -> None:
 
 
 def _fields(parts: Parts, model_type: str, family: Family, config: Any) -> dict[str, Any]:
-    ending = _ending(parts)
     fields = {
-        "architectures": [CLASSES[model_type] + family.class_endings.get(ending, ending)],
+        "architectures": [CLASSES[model_type] + _ending(parts, family)],
         "model_type": model_type,
         **write_config(config, family),
         "dtype": "float32",
@@ -66,10 +65,12 @@ def _fields(parts: Parts, model_type: str, family: Family, config: Any) -> dict[
     return fields
 
 
-def _ending(parts: Parts) -> str:
+def _ending(parts: Parts, family: Family) -> str:
     """What the class of ``transformers`` that has these heads is called behind its family."""
     if not parts.heads:
         return "Model"
+    if len(parts.heads) == 1 and (own := family.class_endings.get(*parts.heads)):
+        return own
     # The first that has all heads, or else one of them: it passes over the others.
     endings = [e for e, kinds in ARCHITECTURES.items() if set(parts.heads) <= set(kinds)]
     endings += [e for e, kinds in ARCHITECTURES.items() if set(parts.heads) & set(kinds)]

@@ -79,6 +79,21 @@ _SUMMARY = {
     **_linear("logits_proj"),
 }
 
+#: ``XLNetPoolerStartLogits``, ``XLNetPoolerEndLogits`` and ``XLNetPoolerAnswerClass``.
+_BEAM_SPANS = {
+    "start_logits.kernel": "start_logits.dense.weight",
+    "start_logits.bias": "start_logits.dense.bias",
+    "end_dense.kernel": "end_logits.dense_0.weight",
+    "end_dense.bias": "end_logits.dense_0.bias",
+    "end_norm.gamma": "end_logits.LayerNorm.weight",
+    "end_norm.beta": "end_logits.LayerNorm.bias",
+    "end_logits.kernel": "end_logits.dense_1.weight",
+    "end_logits.bias": "end_logits.dense_1.bias",
+    "answer_dense.kernel": "answer_class.dense_0.weight",
+    "answer_dense.bias": "answer_class.dense_0.bias",
+    "answer_logits.kernel": "answer_class.dense_1.weight",
+}
+
 XLNET = Family(
     config_class=XLNetConfig,
     prefix="transformer.",
@@ -100,13 +115,15 @@ XLNET = Family(
         "classifier_dropout": "summary_last_dropout",
         "classifier_activation": "summary_activation",
         "tie_word_embeddings": "tie_word_embeddings",
+        "start_n_top": "start_n_top",
+        "end_n_top": "end_n_top",
     },
     from_theirs=_from_theirs,
     to_theirs=_to_theirs,
     shapes=SHAPES,
     class_endings={
-        "ForQuestionAnswering": "ForQuestionAnsweringSimple",
-        "ForMaskedLM": "LMHeadModel",
+        "span_labeler": "ForQuestionAnsweringSimple",
+        "masked_lm": "LMHeadModel",
     },
     embeddings={
         "embeddings.word_embeddings": "word_embedding.weight",
@@ -137,6 +154,7 @@ XLNET = Family(
         "classifier": _SUMMARY,
         "token_classifier": _linear("classifier"),
         "span_labeler": _linear("qa_outputs"),
+        "beam_span_labeler": _BEAM_SPANS,
         "multiple_choice": _SUMMARY,
         "masked_lm": {"kernel": "lm_loss.weight", "bias": "lm_loss.bias"},
     },

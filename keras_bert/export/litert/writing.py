@@ -29,6 +29,7 @@ from keras_bert.export.litert.plain import plain_copy
 from keras_bert.export.litert.verification import Request
 from keras_bert.export.litert.weights import with_weights_of_8_bits
 from keras_bert.export.record import package_versions
+from keras_bert.models.beam_spans import BeamSpanLabeler
 from keras_bert.models.task import TaskModel
 
 __all__ = ["QUANTIZE", "litert"]
@@ -97,9 +98,9 @@ def litert(
         ImportError: If the file is to be asked, and ai-edge-litert is not installed.
         ValueError: If an argument is none of those above.
         OSError: If the file cannot be written.
-        ExportError: If the model cannot be converted, the file does not answer as the model does,
-            or is worse than ``max_drop`` allows. No file is then left, and an existing one is as it
-            was.
+        ExportError: If the model cannot be converted, as a ``BeamSpanLabeler`` cannot, the file
+            does not answer as the model does, or is worse than ``max_drop`` allows. No file is then
+            left, and an existing one is as it was.
 
     Example:
         >>> kb.export.litert(model, "cards.tflite", "dynamic_int8", evaluation=dev)
@@ -134,6 +135,13 @@ def _check(model, path, quantize, lengths, calibration) -> Path:
         raise TypeError(
             "litert exports a task model, such as keras_bert.BertClassifier; received a "
             f"{type(model).__name__}."
+        )
+    if isinstance(model, BeamSpanLabeler):
+        raise ExportError(
+            "A BeamSpanLabeler is not written as a LiteRT file: whose ends are looked for depends "
+            "on which tokens are the context's, which ids do not say. Write "
+            "kb.export.saved_model(model, folder), or train a kb.BertSpanLabeler(model.encoder, "
+            "...), which LiteRT files are made of."
         )
     if quantize not in QUANTIZE:
         raise ValueError(f"quantize={quantize!r}; expected one of {QUANTIZE}.")
