@@ -169,6 +169,7 @@ def test_it_says_what_it_is(exported, model):
     assert record.pop("versions").keys() == {"keras_bert", "keras", "tensorflow", "tensorflow_text"}
     assert record == {
         "task": "BertClassifier",
+        "weights": "variables",
         "inputs": ["text"],
         "labels": model.labels,
         "seq_length": 64,
