@@ -236,10 +236,18 @@ def test_the_other_form_of_gelu(folder, tmp_path):
     ("options", "told"),
     [
         ({"lower_case": True}, None),
-        ({"lower_case": False}, None),
         ({"lower_case": True, "strip_accents": False}, "strip_accents=False:"),
-        ({"lower_case": False, "strip_accents": True}, "strip_accents=True:"),
-        ({"lower_case": True, "tokenize_chinese_chars": False}, "tokenize_chinese_chars=False:"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ({"lower_case": False}, None),
+                ({"lower_case": False, "strip_accents": True}, "strip_accents=True:"),
+                (
+                    {"lower_case": True, "tokenize_chinese_chars": False},
+                    "tokenize_chinese_chars=False:",
+                ),
+            )
+        ),
     ],
 )
 def test_options_of_the_tokenizer(options, told, folder, tmp_path):

@@ -180,7 +180,13 @@ def check_weights(model, theirs, is_key_bias):
         assert off <= TOLERANCE * np.abs(theirs[path]).max(), path
 
 
-@pytest.mark.parametrize("jit_compile, count", [(False, 5), (True, 1)], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "jit_compile, count",
+    [
+        pytest.param(False, 5, id="graph"),
+        pytest.param(True, 1, id="xla", marks=pytest.mark.slow),
+    ],
+)
 def test_fit_takes_the_same_steps(batches, read, is_key_bias, jit_compile, count):
     """``fit`` on batches of ids: the mean of the losses, and the weights."""
     settings = json.loads((FOLDER / "clipped" / "case.json").read_text())
