@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         choices=("variables", "constants"),
-        help="constants: part of the graph, faster in small batches, more memory (variables)",
+        help="constants: part of the graph, faster for one text at a time, more memory (variables)",
     )
     parser.add_argument(
         "--no-verify", action="store_true", help="do not ask what was written in a fresh process"

@@ -85,9 +85,9 @@ def saved_model(
             by ``pad_to`` counts more.
         weights: "variables", or "constants": kernels and biases are part of the graph, embedding
             tables stay variables. oneDNN then keeps kernels in the layout that it is fastest with,
-            which counts where a batch is small; a server takes several times the weights' memory
-            for each signature that is called. Answers may differ from those of "variables" in the
-            last bits.
+            which counts for one text at a time; loading takes many times their memory, and each
+            signature that is called their size again. Answers may differ from those of "variables"
+            in the last bits.
         keep: How many versions stay, the new one among them: older ones are removed once it is
             there. Default: all.
         tune: Whether to measure how batches of the sample's texts fare on this machine, and to

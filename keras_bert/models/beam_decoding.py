@@ -49,14 +49,14 @@ class Beams(NamedTuple):
     last_score: tf.Tensor
 
     @classmethod
-    def specs(cls) -> list[tf.TensorSpec]:
+    def specs(cls) -> Beams:
         """As ``in_chunks`` takes them."""
         spec = tf.TensorSpec
         rows, table = (None,), (None, None)
-        return [
+        return cls(
             *(spec(table, tf.int32), spec(table), spec(table, tf.int32), spec(table)),
             *(spec(rows), spec(rows, tf.int32), spec(rows, tf.int32), spec(rows)),
-        ]
+        )
 
 
 def answer_mask(packed: dict[str, tf.Tensor]) -> tf.Tensor:

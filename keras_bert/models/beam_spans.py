@@ -10,9 +10,10 @@ from keras import ops
 
 from keras_bert.config import XLNetConfig
 from keras_bert.models.beam_decoding import Beams, answer_mask, beam_answers, beams_of
-from keras_bert.models.span_decoding import in_chunks, own_tokens
+from keras_bert.models.span_decoding import own_tokens
 from keras_bert.models.span_labeler import BertSpanLabeler
 from keras_bert.models.span_targets import NoAnswerCrossentropy, beam_targets
+from keras_bert.models.windows import in_chunks
 
 __all__ = ["BeamSpanLabeler"]
 
@@ -139,7 +140,7 @@ class BeamSpanLabeler(BertSpanLabeler):
             return beams_of(self.head, hidden, masks_of, self.max_answer_length)
 
         answers = beam_answers(
-            Beams(*in_chunks(some, {**ids, **masks}, Beams.specs())),
+            in_chunks(some, {**ids, **masks}, 32, Beams.specs()),
             packed,
             contexts,
             self.max_answer_length,

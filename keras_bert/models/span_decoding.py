@@ -8,11 +8,11 @@ the context as it was given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_bert.models.windows import in_chunks
 from keras_bert.text.offsets import in_characters, split_by_offsets
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "best_answers",
     "candidates_of",
     "has_most_context",
-    "in_chunks",
     "outputs_in_chunks",
     "own_tokens",
     "with_last_resort",
@@ -89,47 +88,10 @@ def outputs_in_chunks(model, ids: dict[str, tf.Tensor], chunk: int = 32) -> list
 
     def both(part):
         outputs = model(part, training=False)
-        return [tf.stack([outputs["start_logits"], outputs["end_logits"]], axis=1)]
+        return tf.stack([outputs["start_logits"], outputs["end_logits"]], axis=1)
 
-    (logits,) = in_chunks(both, ids, [tf.TensorSpec((None, 2, None))], chunk)
+    logits = in_chunks(both, ids, chunk, tf.TensorSpec((None, 2, None)))
     return tf.unstack(logits, 2, axis=1)
-
-
-def in_chunks(
-    function: Callable,
-    inputs: dict[str, tf.Tensor],
-    specs: Sequence[tf.TensorSpec],
-    chunk: int = 32,
-) -> list[tf.Tensor]:
-    """What a function makes of any number of rows, a few at a time.
-
-    Args:
-        function: Some rows of the inputs → tensors, first axis the rows.
-        inputs: Tensors, first axis the rows.
-        specs: Dtype and shape of each tensor that the function gives.
-        chunk: Rows at a time.
-
-    Returns:
-        These tensors of all rows.
-    """
-    rows = tf.shape(next(iter(inputs.values())))[0]
-    # One at least: no rows give tensors too.
-    count = tf.maximum((rows + chunk - 1) // chunk, 1)
-    arrays = [
-        tf.TensorArray(spec.dtype, count, infer_shape=False, element_shape=spec.shape)
-        for spec in specs
-    ]
-
-    def step(number, arrays):
-        part = {name: x[number * chunk : (number + 1) * chunk] for name, x in inputs.items()}
-        found = function(part)
-        written = [a.write(number, x) for a, x in zip(arrays, found, strict=True)]
-        return number + 1, written
-
-    _, arrays = tf.while_loop(
-        lambda number, _: number < count, step, (0, arrays), parallel_iterations=1
-    )
-    return [array.concat() for array in arrays]
 
 
 def best_answers(

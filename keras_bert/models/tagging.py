@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_bert.models.windows import in_chunks
 from keras_bert.text.offsets import in_characters, split_by_offsets
 
 __all__ = [
@@ -124,18 +125,10 @@ def judged_pieces(packed: dict[str, tf.Tensor], logits: tf.Tensor, batch: tf.Ten
 
 def _in_parts(model, ids, labels):
     """``model`` of all rows, so many at a time that ``TOKENS_AT_ONCE`` holds."""
-    rows, length = tf.unstack(tf.shape(ids["input_word_ids"]))
+    length = tf.shape(ids["input_word_ids"])[1]
     at_once = tf.maximum(TOKENS_AT_ONCE // tf.maximum(length, 1), 1)
-    # One at least: an array of none has no shape.
-    parts = tf.maximum((rows + at_once - 1) // at_once, 1)
-    array = tf.TensorArray(tf.float32, parts, element_shape=(None, None, labels), infer_shape=False)
-
-    def step(part, array):
-        some = {name: x[part * at_once : (part + 1) * at_once] for name, x in ids.items()}
-        return part + 1, array.write(part, tf.cast(model(some), tf.float32))
-
-    _, array = tf.while_loop(lambda part, _: part < parts, step, (0, array))
-    return array.concat()
+    spec = tf.TensorSpec((None, None, labels))
+    return in_chunks(lambda rows: tf.cast(model(rows), tf.float32), ids, at_once, spec)
 
 
 def tags_of_words(

@@ -15,6 +15,8 @@ DOCUMENT_WINDOWS = "document_windows"
 #: Windows that go through an encoder at once where a text has more of them.
 WINDOWS_AT_ONCE = 64
 
+_ROWS_OF_NUMBERS = tf.TensorSpec((None, None))
+
 
 def merge_windows(outputs: tf.Tensor, windows: tf.Tensor, pooling: str) -> tf.Tensor:
     """Merges what a model says of windows.
@@ -62,30 +64,39 @@ def with_documents(ids: dict, texts: tf.Tensor | int) -> dict:
 
 
 def in_chunks(
-    call: Callable[[dict], tf.Tensor], ids: dict[str, tf.Tensor], size: int = WINDOWS_AT_ONCE
-) -> tf.Tensor:
-    """Calls a model on rows of ids, so many at once, in the graph.
+    call: Callable,
+    inputs: dict[str, tf.Tensor],
+    size: tf.Tensor | int = WINDOWS_AT_ONCE,
+    specs=_ROWS_OF_NUMBERS,
+):
+    """Calls a model on rows, so many at once, in the graph.
 
     A long text has more windows than memory has room for.
 
     Args:
-        call: Ids, each (rows, seq) → a tensor (rows, outputs).
-        ids: Tensors of any number of rows, none included.
+        call: Some rows of the inputs → tensors, first axis the rows, structured as ``specs``.
+        inputs: Tensors, first axis the rows, of which there may be any number, none included.
         size: Most rows at once.
+        specs: A ``tf.TensorSpec`` of what it gives, or a nest of them; default: one tensor float32
+            (rows, outputs).
 
     Returns:
-        (all rows, outputs).
+        The same of all rows.
     """
-    count = tf.shape(next(iter(ids.values())))[0]
+    count = tf.shape(next(iter(inputs.values())))[0]
     # Once at least: of no rows too the outputs have a width.
     chunks = tf.maximum((count + size - 1) // size, 1)
 
-    def part(number, outputs):
-        rows = {name: value[number * size : (number + 1) * size] for name, value in ids.items()}
-        return number + 1, outputs.write(number, call(rows))
+    def part(number, arrays):
+        rows = {name: value[number * size : (number + 1) * size] for name, value in inputs.items()}
+        found = zip(arrays, tf.nest.flatten(call(rows)), strict=True)
+        return number + 1, [array.write(number, value) for array, value in found]
 
-    outputs = tf.TensorArray(tf.float32, size=chunks, infer_shape=False, element_shape=(None, None))
-    _, outputs = tf.while_loop(
-        lambda number, _: number < chunks, part, (0, outputs), parallel_iterations=1
+    arrays = [
+        tf.TensorArray(spec.dtype, size=chunks, infer_shape=False, element_shape=spec.shape)
+        for spec in tf.nest.flatten(specs)
+    ]
+    _, arrays = tf.while_loop(
+        lambda number, _: number < chunks, part, (0, arrays), parallel_iterations=1
     )
-    return outputs.concat()
+    return tf.nest.pack_sequence_as(specs, [array.concat() for array in arrays])

@@ -7,7 +7,8 @@ import tensorflow as tf
 import keras_bert as kb
 from keras_bert.layers import BeamSpanHead
 from keras_bert.models.beam_decoding import Beams, answer_mask, beam_answers, beams_of
-from keras_bert.models.span_decoding import in_chunks, own_tokens
+from keras_bert.models.span_decoding import own_tokens
+from keras_bert.models.windows import in_chunks
 from keras_bert.text.question_windows import QuestionWindows
 from tests.models.xlnet_texts import xlnet_tokenizer
 
@@ -90,7 +91,7 @@ def test_answers_are_the_references(windows, contexts, starts, ends):
         def some(part):
             return beams_of(head, part.pop("hidden"), part, LONGEST)
 
-        beams = Beams(*in_chunks(some, {"hidden": tf.constant(hidden), **masks}, Beams.specs(), 4))
+        beams = in_chunks(some, {"hidden": tf.constant(hidden), **masks}, 4, Beams.specs())
         return beam_answers(beams, packed, tf.constant(contexts), LONGEST, n_best=50)
 
     answers = answered()
