@@ -57,7 +57,7 @@ class Classes:
 
         return torch.tensor(targets)
 
-    def loss(self, output, targets):
+    def loss(self, output, targets, mask):
         """Cross entropy, or the mean squared error."""
         import torch
 
@@ -101,7 +101,7 @@ class Tags(Classes):
 
         return torch.tensor([row + [IGNORED] * (width - len(row)) for row in targets])
 
-    def loss(self, output, targets):
+    def loss(self, output, targets, mask):
         """As ``Classes.loss``."""
         import torch
 
@@ -141,14 +141,14 @@ class Spans(Classes):
                 if (len(pieces) > self.most_question_tokens)
                 else question
             )
-            # The reference's stride is the step, this one what windows share.
-            room = self.seq_length - min(len(pieces), self.most_question_tokens) - 3
+            # As keras_bert's: windows beside the longest question move on by the stride.
+            shared = self.seq_length - 3 - self.most_question_tokens - self.stride
             windows = self.tokenizer(
                 question,
                 context,
                 truncation="only_second",
                 max_length=self.seq_length,
-                stride=max(0, room - self.stride),
+                stride=max(0, shared),
                 return_overflowing_tokens=True,
                 return_offsets_mapping=True,
             )
@@ -179,13 +179,14 @@ class Spans(Classes):
 
         return torch.tensor(targets)
 
-    def loss(self, output, targets):
+    def loss(self, output, targets, mask):
         """As ``Classes.loss``."""
         import torch
 
-        entropy = torch.nn.functional.cross_entropy
-        start = entropy(output.start_logits, targets[:, 0])
-        return (start + entropy(output.end_logits, targets[:, 1])) / 2
+        # Of real tokens, as keras_bert's; transformers' own loss takes padding for tokens.
+        both = torch.stack([output.start_logits, output.end_logits], dim=2)
+        both = both.masked_fill(mask[:, :, None] == 0, torch.finfo(both.dtype).min)
+        return torch.nn.functional.cross_entropy(both, targets)
 
     def answers(self, examples, rows, outputs):
         """As ``Classes.answers``."""
@@ -263,7 +264,7 @@ def task_run(kind: str, model: str, train: str, test: str, names, seed: int, rec
             batch = padded(tokenizer, [row for row, *_ in picked])
             targets = task.batch_targets([t for _, t, _ in picked], batch["input_ids"].shape[1])
             optimizer.zero_grad(set_to_none=True)
-            loss = task.loss(network(**batch), targets)
+            loss = task.loss(network(**batch), targets, batch["attention_mask"])
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), recipe["clip"])
             optimizer.step()
