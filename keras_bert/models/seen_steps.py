@@ -22,20 +22,19 @@ class LastStep:
 
     Attributes:
         loss: Scalar: the loss of this step's batch, over all replicas, not the epoch's mean.
-        gradient_norm: Scalar: the norm of all gradients together, before clipping.
         batch: Name → tensor (batch, ...), or one per replica, as ``named_tensors`` names them; of
             several steps that run as one (``steps_per_execution``) the last one's.
         previous: The ``batch`` before that.
     """
 
-    __slots__ = ("batch", "gradient_norm", "loss", "previous")
+    __slots__ = ("batch", "loss", "previous")
 
     def __init__(self):
-        self.loss = self.gradient_norm = self.batch = self.previous = None
+        self.loss = self.batch = self.previous = None
 
-    def note(self, loss=None, gradient_norm=None, batch=None):
+    def note(self, loss=None, batch=None):
         """Notes a step."""
-        self.loss, self.gradient_norm = loss, gradient_norm
+        self.loss = loss
         self.previous, self.batch = self.batch, batch
 
     def forget(self):

@@ -45,8 +45,7 @@ class RunLog(Paced, keras.callbacks.Callback):
               ``steps`` per epoch, ``initial_epoch``, ``data`` (sizes)
     step      ``step`` (batches since the first), ``epoch`` (from 1), ``loss`` and metrics (means of
               the epoch so far), ``step_loss`` (of this batch), ``learning_rate``,
-              ``gradient_norm`` where it is known, ``examples_per_second``,
-              ``tokens_per_second`` (without padding), ``padding`` (share)
+              ``examples_per_second``, ``tokens_per_second`` (without padding), ``padding`` (share)
     epoch     ``step``, ``epoch``, ``seconds``, all scores, those of validation as ``val_…``, and
               the same rates, of the whole epoch
     end       ``why``: "done", "stopped early", "interrupted", "preempted", "diverged" or "error",
@@ -315,10 +314,8 @@ def _scores(logs):
 
 
 def _of_last_step(model):
-    last = getattr(model, "last_step", None)
-    values = {"step_loss": getattr(last, "loss", None)}
-    values["gradient_norm"] = getattr(last, "gradient_norm", None)
-    return {name: float(value) for name, value in values.items() if value is not None}
+    loss = getattr(getattr(model, "last_step", None), "loss", None)
+    return {} if loss is None else {"step_loss": float(loss)}
 
 
 def _plain(value):
