@@ -31,7 +31,8 @@ class BatchingConfig:
             there as soon as a thread is free.
         max_enqueued_batches: Batches' worth of rows that wait at most; further requests are told
             to come later.
-        num_batch_threads: Batches computed at a time.
+        num_batch_threads: Batches computed at a time. They share the threads that compute an
+            operation; a second batch takes them where the first leaves them idle.
         allowed_batch_sizes: Sizes that batches are filled up to, the last one
             ``max_batch_size``; empty for any.
         pad_variable_length_inputs: Whether requests whose rows are of different lengths go
@@ -52,7 +53,7 @@ class BatchingConfig:
     max_batch_size: int = 16
     batch_timeout_micros: int = 0
     max_enqueued_batches: int = 64
-    num_batch_threads: int = 1
+    num_batch_threads: int = 2
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool = False
     enable_large_batch_splitting: bool = True

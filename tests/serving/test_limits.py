@@ -25,7 +25,7 @@ def small(make_server, made):
     """A server with room for one request besides the one it computes."""
     return make_server(
         models={"kinds": ModelSource(str(made / "kinds"))},
-        batching=BatchingConfig(max_batch_size=1, max_enqueued_batches=1),
+        batching=BatchingConfig(max_batch_size=1, max_enqueued_batches=1, num_batch_threads=1),
         limits=Limits(request_bytes=10_000, request_seconds=1.0),
     )
 

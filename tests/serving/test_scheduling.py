@@ -1,6 +1,7 @@
 """Batching: what goes together, what is refused, and that every answer is its request's own."""
 
 import asyncio
+import functools
 import threading
 
 import numpy as np
@@ -11,6 +12,9 @@ from keras_bert.serving.errors import ServingError
 from keras_bert.serving.metrics import Metrics
 from keras_bert.serving.scheduling import Scheduler
 from keras_bert.serving.servable import Servable
+
+#: With one thread, what waits while it computes is known.
+one_at_a_time = functools.partial(BatchingConfig, num_batch_threads=1)
 
 
 class Recorded:
@@ -78,7 +82,7 @@ def numbers(*values):
 
 def test_rows_go_together_and_come_back_apart(schedule):
     requests = [numbers(0), numbers(1), numbers(2, 0), numbers(1, 2, 0)]
-    outcomes, batches, metrics = schedule(BatchingConfig(), "picky", requests)
+    outcomes, batches, metrics = schedule(one_at_a_time(), "picky", requests)
     assert [o["value"].tolist() for o in outcomes] == [[10], [20], [30, 10], [20, 30, 10]]
     assert batches == [{"index": (1,)}, {"index": (6,)}]
     assert ":tensorflow:serving:batching_session:wrapped_run_count{} 2" in metrics.text()
@@ -87,13 +91,13 @@ def test_rows_go_together_and_come_back_apart(schedule):
 
 def test_no_more_than_max_batch_size(schedule):
     requests = [numbers(i % 3) for i in range(9)]
-    outcomes, batches, _ = schedule(BatchingConfig(max_batch_size=3), "picky", requests)
+    outcomes, batches, _ = schedule(one_at_a_time(max_batch_size=3), "picky", requests)
     assert [o["value"][0] for o in outcomes] == [10 * (i % 3 + 1) for i in range(9)]
     assert [batch["index"][0] for batch in batches] == [1, 3, 3, 2]
 
 
 def test_allowed_sizes_are_filled_up(schedule):
-    config = BatchingConfig(max_batch_size=8, allowed_batch_sizes=(2, 8), is_explicit=True)
+    config = one_at_a_time(max_batch_size=8, allowed_batch_sizes=(2, 8), is_explicit=True)
     outcomes, batches, metrics = schedule(config, "picky", [numbers(0), *[numbers(1)] * 4])
     assert [o["value"].tolist() for o in outcomes] == [[10], [20], [20], [20], [20]]
     assert [batch["index"] for batch in batches] == [(2,), (8,)]
@@ -103,7 +107,7 @@ def test_allowed_sizes_are_filled_up(schedule):
 
 def test_what_is_wrong_with_one_is_told_to_it_alone(schedule):
     requests = [numbers(0), numbers(1), numbers(99), numbers(2)]
-    outcomes, batches, _ = schedule(BatchingConfig(), "picky", requests)
+    outcomes, batches, _ = schedule(one_at_a_time(), "picky", requests)
     assert isinstance(outcomes[2], ServingError) and outcomes[2].code == "INVALID_ARGUMENT"
     assert [o["value"].tolist() for i, o in enumerate(outcomes) if i != 2] == [[10], [20], [30]]
     assert batches[1] == {"index": (3,)} and len(batches) == 5
@@ -111,13 +115,13 @@ def test_what_is_wrong_with_one_is_told_to_it_alone(schedule):
 
 def test_rows_of_other_lengths_do_not_mix(schedule):
     rows = [{"rows": np.full((1, n), n, np.float32)} for n in (3, 2, 3, 2, 1)]
-    outcomes, batches, _ = schedule(BatchingConfig(), "lengths", rows)
+    outcomes, batches, _ = schedule(one_at_a_time(), "lengths", rows)
     assert [o["rows"].tolist() for o in outcomes] == [r["rows"].tolist() for r in rows]
     assert sorted(batch["rows"] for batch in batches) == [(1, 1), (1, 3), (1, 3), (2, 2)]
 
 
 def test_padding_fills_with_the_first_value_as_tf_serving_does(schedule):
-    config = BatchingConfig(pad_variable_length_inputs=True, is_explicit=True)
+    config = one_at_a_time(pad_variable_length_inputs=True, is_explicit=True)
     rows = [{"rows": np.array([values], np.float32)} for values in ([0], [5, 6], [7, 8, 9])]
     outcomes, batches, _ = schedule(config, "lengths", rows)
     assert batches[1] == {"rows": (2, 3)}
@@ -128,11 +132,11 @@ def test_padding_fills_with_the_first_value_as_tf_serving_does(schedule):
 def test_texts_of_like_length_go_together(schedule):
     texts = [b"a", b"b" * 400, b"c" * 5, b"d" * 380, b"e" * 9, b"f" * 2000]
     requests = [{"text": np.array([text], object)} for text in texts]
-    outcomes, batches, _ = schedule(BatchingConfig(), "reverse", requests)
+    outcomes, batches, _ = schedule(one_at_a_time(), "reverse", requests)
     assert [o["text"][0] for o in outcomes] == [text + b"|" for text in texts]
     assert [batch["text"][0] for batch in batches] == [1, 2, 2, 1]
     # In the order of arrival where a file says how, as in TF Serving.
-    config = BatchingConfig(is_explicit=True, max_batch_size=3)
+    config = one_at_a_time(is_explicit=True, max_batch_size=3)
     outcomes, batches, _ = schedule(config, "reverse", requests)
     assert [o["text"][0] for o in outcomes] == [text + b"|" for text in texts]
     assert [batch["text"][0] for batch in batches] == [1, 3, 2]
@@ -140,27 +144,27 @@ def test_texts_of_like_length_go_together(schedule):
 
 def test_what_cannot_be_batched_is_computed_alone(schedule):
     scalars = [{"scalar": np.array(i, np.float32)} for i in range(3)]
-    outcomes, batches, _ = schedule(BatchingConfig(), "scalar", scalars)
+    outcomes, batches, _ = schedule(one_at_a_time(), "scalar", scalars)
     assert [float(o["twice"]) for o in outcomes] == [0, 2, 4]
     assert len(batches) == 3
-    config = BatchingConfig(is_explicit=True)
+    config = one_at_a_time(is_explicit=True)
     outcomes, batches, _ = schedule(config, "scalar", scalars)
     assert all("at least one dimension" in o.message for o in outcomes) and not batches
 
 
 def test_more_rows_than_a_batch(schedule):
     many = numbers(*[1] * 50)
-    outcomes, batches, _ = schedule(BatchingConfig(max_batch_size=4), "picky", [many, numbers(0)])
+    outcomes, batches, _ = schedule(one_at_a_time(max_batch_size=4), "picky", [many, numbers(0)])
     assert outcomes[0]["value"].tolist() == [20.0] * 50
     assert [batch["index"][0] for batch in batches] == [50, 1]
-    strict = BatchingConfig(max_batch_size=4, enable_large_batch_splitting=False, is_explicit=True)
+    strict = one_at_a_time(max_batch_size=4, enable_large_batch_splitting=False, is_explicit=True)
     outcomes, _, _ = schedule(strict, "picky", [many, numbers(0)])
     assert outcomes[0].message == "Task size 50 is larger than maximum input batch size 4"
     assert outcomes[1]["value"].tolist() == [10.0]
 
 
 def test_a_full_queue_says_so(schedule):
-    config = BatchingConfig(max_batch_size=2, max_enqueued_batches=2)
+    config = one_at_a_time(max_batch_size=2, max_enqueued_batches=2)
     outcomes, _, _ = schedule(config, "picky", [numbers(0) for _ in range(8)])
     answered = [o for o in outcomes if isinstance(o, dict)]
     refused = [o for o in outcomes if isinstance(o, ServingError)]
@@ -175,14 +179,14 @@ def test_what_nobody_waits_for_is_not_computed(schedule):
             future.cancel()
 
     requests = [numbers(0), numbers(1), numbers(2), numbers(1), numbers(2)]
-    outcomes, batches, _ = schedule(BatchingConfig(), "picky", requests, cancel)
+    outcomes, batches, _ = schedule(one_at_a_time(), "picky", requests, cancel)
     assert [o["value"].tolist() for o in outcomes if isinstance(o, dict)] == [[10], [30], [30]]
     assert batches == [{"index": (1,)}, {"index": (2,)}]
 
 
 def test_a_batch_waits_for_more_as_long_as_it_is_told(kinds):
     recorded, signature = Recorded(kinds), kinds.signatures["picky"]
-    scheduler = Scheduler(BatchingConfig(batch_timeout_micros=300_000, max_batch_size=3))
+    scheduler = Scheduler(one_at_a_time(batch_timeout_micros=300_000, max_batch_size=3))
 
     async def some():
         calls = []
@@ -195,6 +199,27 @@ def test_a_batch_waits_for_more_as_long_as_it_is_told(kinds):
     scheduler.stop(10)
     assert [o["value"].tolist() for o in outcomes] == [[10], [20], [30], [10]]
     assert [batch["index"][0] for batch in recorded.batches] == [3, 1]
+
+
+def test_two_batches_are_computed_at_a_time(kinds):
+    both = threading.Barrier(2, timeout=20)
+
+    class Meeting(Recorded):
+        def run(self, signature, inputs):
+            both.wait()
+            return super().run(signature, inputs)
+
+    recorded, scheduler = Meeting(kinds), Scheduler()
+    rows = [{"rows": np.full((1, n), n, np.float32)} for n in (2, 3)]
+
+    async def all_of_them():
+        signature = kinds.signatures["lengths"]
+        return await asyncio.gather(*(scheduler.run(recorded, signature, r) for r in rows))
+
+    outcomes = asyncio.run(all_of_them())
+    scheduler.stop(10)
+    assert [o["rows"].tolist() for o in outcomes] == [r["rows"].tolist() for r in rows]
+    assert recorded.users == 0
 
 
 # The file.
