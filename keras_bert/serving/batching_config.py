@@ -39,7 +39,7 @@ class BatchingConfig:
             together, the shorter ones filled with **their own first value**, as TF Serving does;
             else only those of the same length do.
         enable_large_batch_splitting: Whether requests of more rows than ``max_batch_size`` are
-            taken; they are computed alone.
+            taken. They are computed in parts; where an output's rows have no fixed size, alone.
         thread_pool_name: What metrics call the threads.
         max_execution_batch_size: Rows of a computed batch at most, with splitting.
         is_explicit: Whether it was read from a file, so that batches are those of TF Serving: in

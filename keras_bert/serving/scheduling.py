@@ -43,8 +43,10 @@ class Scheduler:
     """Threads that take waiting requests and compute them, several at once where that is right.
 
     Requests go together that are of one signature of one version and whose rows have the same
-    shape. A batch that fails is computed again request by request, so that what is wrong with one
-    is told to it alone. What nobody waits for any more is not computed.
+    shape. One of more rows than a batch is computed in parts, as TF Serving splits it, if its
+    outputs fit together whatever the parts are. A batch that fails is computed again request by
+    request, so that what is wrong with one is told to it alone. What nobody waits for any more is
+    not computed.
 
     Args:
         config: How batches are made.
@@ -83,12 +85,51 @@ class Scheduler:
                 config, or TensorFlow cannot compute it.
         """
         rows, key = self._place(servable, signature, inputs)
-        task = _Task(servable, signature, inputs, rows, api)
+        if self._may_split(signature, rows):
+            return await self._run_in_parts(servable, signature, inputs, rows, api)
+        return await self._submit(_Task(servable, signature, inputs, rows, api), key)
+
+    def _may_split(self, signature, rows: int) -> bool:
+        """Whether a request is computed in parts: not where a part may have rows of other sizes."""
+        if rows <= self.config.largest_batch or not self.config.enable_large_batch_splitting:
+            return False
+        outputs = signature.outputs.values()
+        return signature.is_batched and all(None not in spec.shape[1:] for spec in outputs)
+
+    async def _run_in_parts(self, servable, signature, inputs, rows: int, api: str) -> dict:
+        """Computes a request of more rows than a batch, as many parts at a time as threads.
+
+        All other requests have their turn in between.
+        """
+        order = np.arange(rows)
+        if not self.config.is_explicit:
+            order = np.argsort(_row_lengths(inputs, rows), kind="stable")
+        parts = np.array_split(order, -(-rows // self.config.largest_batch))
+        outcomes, waiting = [{}] * len(parts), iter(range(len(parts)))
+
+        async def some_of_them() -> None:
+            for number in waiting:
+                part = {name: value[parts[number]] for name, value in inputs.items()}
+                size, key = self._place(servable, signature, part)
+                task = _Task(servable, signature, part, size, api)
+                # What has begun is gone on with, however many others wait.
+                outcomes[number] = await self._submit(task, key, is_begun=number > 0)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.config.num_batch_threads):
+                    group.create_task(some_of_them())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        places = np.argsort(order)
+        return {name: np.concatenate([o[name] for o in outcomes])[places] for name in outcomes[0]}
+
+    async def _submit(self, task: _Task, key: tuple, is_begun: bool = False) -> dict:
+        """Puts a task where the threads find it, and waits for its outputs."""
         with self._condition:
             # A request larger than the queue is taken when nothing else waits.
-            if self._stopping or (
-                self._waiting_rows and self._waiting_rows + rows > self._most_rows
-            ):
+            is_full = self._waiting_rows and self._waiting_rows + task.rows > self._most_rows
+            if self._stopping or (is_full and not is_begun):
                 raise ServingError(
                     "UNAVAILABLE",
                     "The server is shutting down"
@@ -96,10 +137,10 @@ class Scheduler:
                     else "The batch scheduling queue to which this task was submitted is full; "
                     f"max_enqueued_batches is {self.config.max_enqueued_batches}",
                 )
-            if not servable.acquire():
+            if not task.servable.acquire():
                 raise ServingError("NOT_FOUND", "The version has been unloaded")
             self._queues.setdefault(key, collections.deque()).append(task)
-            self._waiting_rows += rows
+            self._waiting_rows += task.rows
             self._condition.notify()
         return await task.future
 
@@ -284,6 +325,15 @@ def _length(inputs: dict[str, np.ndarray]) -> int:
     """How long a request's longest texts are, in bytes, and what every row costs besides."""
     texts = [value.reshape(-1) for value in inputs.values() if value.dtype == object]
     return _BYTES_OF_A_ROW + sum(max(map(len, value), default=0) for value in texts)
+
+
+def _row_lengths(inputs: dict[str, np.ndarray], rows: int) -> np.ndarray:
+    """How long each row's texts are, in bytes; 0 where there are none."""
+    lengths = np.zeros(rows, np.int64)
+    for value in inputs.values():
+        if value.dtype == object:
+            lengths += [sum(map(len, row)) for row in value.reshape(rows, -1)]
+    return lengths
 
 
 def _joined(values: list[np.ndarray], padding: int) -> np.ndarray:

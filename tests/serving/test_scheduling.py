@@ -21,7 +21,7 @@ class Recorded:
     """A version that notes the batches it is given, and may be made to wait."""
 
     def __init__(self, servable):
-        self.servable, self.batches = servable, []
+        self.servable, self.batches, self.longest = servable, [], []
         self.may_go = threading.Event()
         self.may_go.set()
         self.users, self.name = 0, "kinds"
@@ -29,6 +29,8 @@ class Recorded:
     def run(self, signature, inputs):
         self.may_go.wait(30)
         self.batches.append({name: value.shape for name, value in inputs.items()})
+        texts = [value for value in inputs.values() if value.dtype == object]
+        self.longest += [max(map(len, value)) for value in texts]
         return self.servable.run(signature, inputs)
 
     def acquire(self):
@@ -153,14 +155,54 @@ def test_what_cannot_be_batched_is_computed_alone(schedule):
 
 
 def test_more_rows_than_a_batch(schedule):
-    many = numbers(*[1] * 50)
+    many = numbers(*[0, 1, 2, 1, 0] * 10)
     outcomes, batches, _ = schedule(one_at_a_time(max_batch_size=4), "picky", [many, numbers(0)])
-    assert outcomes[0]["value"].tolist() == [20.0] * 50
-    assert [batch["index"][0] for batch in batches] == [50, 1]
+    assert outcomes[0]["value"].tolist() == [10.0, 20.0, 30.0, 20.0, 10.0] * 10
+    assert outcomes[1]["value"].tolist() == [10.0]
+    sizes = [batch["index"][0] for batch in batches]
+    assert max(sizes) == 4 and sum(sizes) == 51
+    # The other one did not wait for all of them.
+    assert len(sizes) == 13 or sizes.index(1) < 3
     strict = one_at_a_time(max_batch_size=4, enable_large_batch_splitting=False, is_explicit=True)
     outcomes, _, _ = schedule(strict, "picky", [many, numbers(0)])
     assert outcomes[0].message == "Task size 50 is larger than maximum input batch size 4"
     assert outcomes[1]["value"].tolist() == [10.0]
+
+
+def test_parts_of_a_request_are_of_texts_of_like_length(kinds):
+    recorded, scheduler = Recorded(kinds), Scheduler(BatchingConfig(max_batch_size=4))
+    texts = np.array([b"a" * (i * 7 % 11) for i in range(11)], object)
+    signature = kinds.signatures["reverse"]
+    outcome = asyncio.run(scheduler.run(recorded, signature, {"text": texts}))
+    scheduler.stop(10)
+    assert outcome["text"].tolist() == [text + b"|" for text in texts]
+    assert sorted(recorded.longest) == [3, 7, 10]
+
+
+def test_rows_without_a_fixed_size_are_not_taken_apart(schedule):
+    rows = {"rows": np.arange(18, dtype=np.float32).reshape(9, 2)}
+    outcomes, batches, _ = schedule(one_at_a_time(max_batch_size=4), "lengths", [rows])
+    assert outcomes[0]["rows"].tolist() == rows["rows"].tolist()
+    assert batches == [{"rows": (9, 2)}]
+
+
+def test_what_is_wrong_with_a_part_is_told_of_the_request(schedule):
+    requests = [numbers(0), numbers(*[1] * 9, 99), numbers(2)]
+    outcomes, _, _ = schedule(BatchingConfig(max_batch_size=4), "picky", requests)
+    assert outcomes[1].code == "INVALID_ARGUMENT"
+    assert [outcomes[i]["value"].tolist() for i in (0, 2)] == [[10], [30]]
+
+
+def test_a_large_request_is_not_broken_off_by_a_full_queue(schedule):
+    config = BatchingConfig(max_batch_size=2, max_enqueued_batches=1)
+    requests = [numbers(*[i % 3] * 11) for i in range(4)]
+    outcomes, _, _ = schedule(config, "picky", requests)
+    answered = [i for i, o in enumerate(outcomes) if isinstance(o, dict)]
+    assert 0 in answered
+    for i in answered:
+        assert outcomes[i]["value"].tolist() == [10.0 * (i % 3 + 1)] * 11
+    refused = [o for o in outcomes if not isinstance(o, dict)]
+    assert all(o.code == "UNAVAILABLE" for o in refused)
 
 
 def test_a_full_queue_says_so(schedule):
