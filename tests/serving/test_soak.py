@@ -109,7 +109,7 @@ def asking_reviews(rest, found, chance, expected):
     connection = http.client.HTTPConnection(rest, timeout=60)
 
     def once():
-        texts = [chance.choice(TEXTS) for _ in range(chance.randrange(1, 5))]
+        texts = [chance.choice(TEXTS) for _ in range(chance.choice((1, 2, 3, 4, 40)))]
         status, content = ask(connection, "/v1/models/reviews:predict", {"instances": texts})
         rows = json.loads(content).get("predictions", [])
         right = status == 200 and len(rows) == len(texts)
