@@ -180,9 +180,12 @@ class Servable:
     # A version goes when nobody uses it any more.
 
     def acquire(self) -> bool:
-        """Keeps the model in memory until ``release``; False if it is gone already."""
+        """Keeps the model in memory until ``release``; False if it is gone already.
+
+        A retired one is there as long as somebody uses it: what has begun may take it once more.
+        """
         with self._lock:
-            if self._retired:
+            if self._retired and not self._users:
                 return False
             self._users += 1
             return True

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -191,6 +192,41 @@ def test_what_is_wrong_with_a_part_is_told_of_the_request(schedule):
     outcomes, _, _ = schedule(BatchingConfig(max_batch_size=4), "picky", requests)
     assert outcomes[1].code == "INVALID_ARGUMENT"
     assert [outcomes[i]["value"].tolist() for i in (0, 2)] == [[10], [30]]
+
+
+def test_a_version_that_goes_answers_what_it_has_begun(made):
+    servable = Servable(str(made / "kinds" / "7"), "kinds", 7)
+    signature, scheduler = servable.signatures["picky"], Scheduler(one_at_a_time(max_batch_size=1))
+    retiring = threading.Thread(target=servable.retire)
+
+    class Retired(Recorded):
+        """Is retired while its first batch is computed."""
+
+        def run(self, signature, inputs):
+            if not self.batches:
+                retiring.start()
+                while not servable._retired:
+                    time.sleep(0.001)
+            return super().run(signature, inputs)
+
+        def acquire(self):
+            return servable.acquire()
+
+        def release(self):
+            servable.release()
+
+    async def lease():
+        assert servable.acquire()
+        try:
+            return await scheduler.run(Retired(servable), signature, numbers(0, 1, 2))
+        finally:
+            servable.release()
+
+    assert asyncio.run(lease())["value"].tolist() == [10, 20, 30]
+    scheduler.stop(10)
+    retiring.join(10)
+    assert not retiring.is_alive()
+    assert not servable.acquire()
 
 
 def test_a_large_request_is_not_broken_off_by_a_full_queue(schedule):
