@@ -228,9 +228,10 @@ async def _disconnected(request: Request) -> None:
 async def _discard(request: Request, limits: Limits) -> None:
     """Reads some more of a body that is refused.
 
-    A client that is still sending when the connection is closed may never see why.
+    A client that is still sending when the connection is closed may never see why. Of what is
+    little more than allowed, all is read.
     """
-    left, more = limits.request_bytes + _LARGE, True
+    left, more = 2 * limits.request_bytes + _LARGE, True
     with contextlib.suppress(TimeoutError, ClientDisconnect):
         async with asyncio.timeout(min(2.0, limits.request_seconds)):
             while more and left > 0:
